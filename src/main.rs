@@ -1,0 +1,4 @@
+//! The `swamp` binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

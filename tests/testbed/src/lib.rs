@@ -1,0 +1,1 @@
+//! Servers that tests, the demo and the benchmarks talk to.

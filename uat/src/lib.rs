@@ -1,0 +1,1 @@
+//! Black-box acceptance: everything here drives the built `swamp` binary and depends on none of its packages.
