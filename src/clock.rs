@@ -1,7 +1,6 @@
 //! Time as a value: the one place that reads clocks and sleeps, so that tests own time.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -71,11 +70,11 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
         let moment =
-            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).map_err(|_| fmt::Error)?;
-        formatter.write_str(&moment.format(format).map_err(|_| fmt::Error)?)
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok().ok_or(fmt::Error)?;
+        f.write_str(&moment.format(format).ok().ok_or(fmt::Error)?)
     }
 }
 
@@ -88,8 +87,9 @@ impl FromStr for Timestamp {
         if !text.ends_with('Z') {
             return Err(invalid());
         }
-        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
-        let milliseconds = i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).map_err(|_| invalid())?;
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok().ok_or_else(invalid)?;
+        let milliseconds =
+            i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok().ok_or_else(invalid)?;
         Ok(Self::from_milliseconds(milliseconds))
     }
 }

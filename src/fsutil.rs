@@ -4,7 +4,7 @@
 //! half-written or foreign file ever appears in a tree that is synchronised (trap T16).
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};

@@ -5,5 +5,7 @@ pub mod bucket;
 pub mod clock;
 pub mod error;
 pub mod fsutil;
+pub mod index;
+pub mod lock;
 pub mod namespace;
 pub mod path;

@@ -93,7 +93,7 @@ impl RelPath {
     /// Returns the relative path from `root` to `path`.
     pub fn between(root: &Path, path: &Path) -> Result<Self, InvalidPath> {
         let refused = |reason| InvalidPath { path: path.display().to_string(), reason };
-        let rest = path.strip_prefix(root).map_err(|_| refused("it is outside its root"))?;
+        let rest = path.strip_prefix(root).ok().ok_or_else(|| refused("it is outside its root"))?;
         rest.to_str().ok_or_else(|| refused("it is not UTF-8"))?.parse()
     }
 }
@@ -133,8 +133,8 @@ impl FromStr for RelPath {
 }
 
 impl fmt::Display for RelPath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -20,7 +20,7 @@ use futures::stream::{Stream, StreamExt as _};
 use crate::clock::Timestamp;
 use crate::path::RelPath;
 
-pub use error::BucketError;
+pub use error::{BucketError, Source};
 
 /// A bucket shared by the tasks of one command.
 pub type SharedBucket = Arc<dyn Bucket>;
@@ -48,8 +48,8 @@ impl Version {
 }
 
 impl fmt::Display for Version {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -106,8 +106,8 @@ pub struct Object {
 }
 
 impl fmt::Debug for Object {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Object").field("meta", &self.meta).finish_non_exhaustive()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("meta", &self.meta).finish_non_exhaustive()
     }
 }
 

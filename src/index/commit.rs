@@ -1,0 +1,309 @@
+//! Making changes visible: under the lock, and by compare-and-swap as well (trap T25).
+//!
+//! Shards first, then the meta object with the next sequence number, then objects of emptied shards are deleted. A
+//! crash in between leaves shards that run ahead of the meta object; the next push finds them by their state and
+//! commits again. Nothing local is recorded before the meta object is written.
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::{debug, warn};
+
+use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
+use super::remote::{META_BYTES_MAX, SHARDS_CONCURRENT_MAX, meta_path};
+use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
+use crate::bucket::{self, Body as Payload, BucketError, PutMode, Version};
+use crate::clock::Timestamp;
+use crate::lock::Held;
+use crate::path::RelPath;
+
+/// How often a compare-and-swap is repeated before we say that somebody ignores the lock.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// One change of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This file is there now.
+    Upsert(Entry),
+    /// This file is gone.
+    Remove(RelPath),
+}
+
+impl Change {
+    fn path(&self) -> &RelPath {
+        match self {
+            Self::Upsert(entry) => &entry.key,
+            Self::Remove(path) => path,
+        }
+    }
+}
+
+/// The layout a new index starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Founding {
+    /// Version 2, for namespaces.
+    Sharded,
+    /// Version 1, for solo datastores: what every swamp can read.
+    Monolith,
+}
+
+/// A commit in progress. Dropping it before [`Commit::finish`] publishes at most whole shards.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    index: &'a Index,
+    mirror: &'a mut Mirror,
+    held: &'a Held<'a>,
+    layout: Layout,
+    staged: BTreeMap<ShardId, Written>,
+    touched: Vec<PartitionKey>,
+}
+
+/// A shard as it will be, or already is, remotely.
+#[derive(Clone, Debug)]
+struct Written {
+    entries: Entries,
+    /// `None` where the object does not exist.
+    version: Option<Version>,
+    /// Whether somebody else's change was merged that this cache has not reconciled.
+    is_merged: bool,
+}
+
+impl Index {
+    /// Begins a commit. The mirror has been refreshed under the same lock.
+    pub fn begin<'a>(&'a self, mirror: &'a mut Mirror, founding: Founding, held: &'a Held<'a>) -> Commit<'a> {
+        let layout = match (mirror.head().layout, founding) {
+            (Layout::Absent, Founding::Sharded) => Layout::Sharded,
+            (Layout::Absent, Founding::Monolith) => Layout::Monolith,
+            (layout, _) => layout,
+        };
+        Commit { index: self, mirror, held, layout, staged: BTreeMap::new(), touched: Vec::new() }
+    }
+}
+
+impl Commit<'_> {
+    /// Applies changes: shards are written at once, a monolith at the end.
+    pub async fn apply(&mut self, changes: Vec<Change>) -> Result<(), IndexError> {
+        let mut by_shard: BTreeMap<ShardId, Vec<Change>> = BTreeMap::new();
+        for change in changes {
+            let Some(partition) = PartitionKey::of(change.path()) else {
+                return Err(IndexError::Unpartitionable { count: 1, sample: vec![change.path().to_string()] });
+            };
+            self.touched.push(partition.clone());
+            let shard = match self.layout {
+                Layout::Monolith => ShardId::Monolith,
+                Layout::Sharded | Layout::Absent => ShardId::Partition(partition),
+            };
+            by_shard.entry(shard).or_default().push(change);
+        }
+        self.touched.sort();
+        self.touched.dedup();
+        if self.layout == Layout::Monolith {
+            for (shard, changes) in by_shard {
+                let mut written = self.staged(&shard)?;
+                merge(&mut written.entries, &changes);
+                self.staged.insert(shard, written);
+            }
+            return Ok(());
+        }
+        self.held.check()?;
+        let mut tasks = Vec::with_capacity(by_shard.len());
+        for (shard, changes) in by_shard {
+            let written = self.staged(&shard)?;
+            tasks.push(self.index.write_shard(shard, written, changes));
+        }
+        let written: Vec<_> = stream::iter(tasks).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
+        self.staged.extend(written);
+        Ok(())
+    }
+
+    /// Publishes everything applied, and brings the mirror in step with it.
+    pub async fn finish(mut self, now: Timestamp) -> Result<(), IndexError> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        self.held.check()?;
+        let mut head = self.mirror.head().clone();
+        head.layout = self.layout;
+        match self.layout {
+            Layout::Monolith => self.finish_monolith(&mut head, now).await?,
+            Layout::Sharded | Layout::Absent => self.finish_shards(&mut head).await?,
+        }
+        for (shard, written) in &self.staged {
+            if written.is_merged {
+                continue;
+            }
+            let mut record = self.mirror.record(shard)?;
+            record.entries.clone_from(&written.entries);
+            self.mirror.set_record(shard, &record)?;
+            head.set_shard(shard, written.version.clone());
+        }
+        self.mirror.set_head(head)
+    }
+
+    async fn finish_shards(&self, head: &mut Head) -> Result<(), IndexError> {
+        let emptied = |shard: &ShardId| self.staged.get(shard).is_some_and(|written| written.entries.is_empty());
+        let mut partitions: Vec<String> = head
+            .shards()
+            .chain(self.staged.keys().cloned())
+            .filter_map(|shard| match &shard {
+                ShardId::Partition(key) if !emptied(&shard) => Some(key.as_str().to_owned()),
+                _ => None,
+            })
+            .collect();
+        partitions.sort();
+        partitions.dedup();
+        let mut meta = Meta { version: 2, partitions, commit_seq: head.commit_seq, extra: serde_json::Map::new() };
+        let mut expected = head.meta.clone();
+        let mut is_merged = self.staged.values().any(|written| written.is_merged);
+        for _ in 0..ATTEMPTS_MAX {
+            meta.commit_seq = Some(meta.commit_seq.unwrap_or(0) + 1);
+            let payload = Payload::Bytes(meta.to_bytes().into());
+            match self.index.bucket.put(&meta_path(), payload, mode(expected.as_ref())).await {
+                Ok(version) => {
+                    debug!(commit_seq = meta.commit_seq, shards = self.staged.len(), "index committed");
+                    if !is_merged {
+                        head.meta = Some(version);
+                        head.commit_seq = meta.commit_seq;
+                    }
+                    return self.delete_emptied().await;
+                }
+                Err(BucketError::Precondition { .. } | BucketError::NotFound { .. }) => {}
+                Err(error) => return Err(IndexError::Write(error)),
+            }
+            self.held.check()?;
+            is_merged = true;
+            let found = bucket::read_if_exists(&*self.index.bucket, &meta_path(), META_BYTES_MAX).await;
+            let found = found.map_err(IndexError::Read)?;
+            expected = found.as_ref().map(|(object, _)| object.version.clone());
+            if let Some(theirs) = found.and_then(|(_, bytes)| Meta::parse(&bytes)) {
+                meta.commit_seq = meta.commit_seq.max(theirs.commit_seq);
+                meta.partitions.extend(theirs.partitions);
+                meta.partitions.sort();
+                meta.partitions.dedup();
+                meta.partitions.retain(|name| {
+                    PartitionKey::from_remote(name).is_none_or(|key| !emptied(&ShardId::Partition(key)))
+                });
+            }
+        }
+        Err(IndexError::Contended { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Deletes objects of shards that hold nothing any more; no meta object names them now.
+    async fn delete_emptied(&self) -> Result<(), IndexError> {
+        for (shard, written) in self.staged.iter().filter(|(_, written)| written.entries.is_empty()) {
+            match self.index.bucket.delete(&shard.to_path(), written.version.clone()).await {
+                Ok(()) | Err(BucketError::Precondition { .. } | BucketError::NotFound { .. }) => {}
+                Err(error) => warn!(%error, "emptied shard not deleted"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the monolith, then the advisory shards and meta object that readers of single models use.
+    async fn finish_monolith(&mut self, head: &mut Head, now: Timestamp) -> Result<(), IndexError> {
+        let shard = ShardId::Monolith;
+        let mut written = self.staged(&shard)?;
+        let payload = Payload::Bytes(monolith_bytes(&written.entries, now).into());
+        let outcome = self.index.bucket.put(&shard.to_path(), payload, mode(written.version.as_ref())).await;
+        written.version = match outcome {
+            Ok(version) => Some(version),
+            // Whoever wrote it did so without the lock; the caller refreshes and plans again.
+            Err(BucketError::Precondition { .. }) => return Err(IndexError::Contended { attempts: 1 }),
+            Err(error) => return Err(IndexError::Write(error)),
+        };
+        match self.write_advisory(&written.entries, head.meta.is_none()).await {
+            Ok(meta) => head.meta = Some(meta),
+            Err(error) => warn!(%error, "advisory shards not written"),
+        }
+        self.staged.insert(shard, written);
+        Ok(())
+    }
+
+    async fn write_advisory(&self, entries: &Entries, is_first: bool) -> Result<Version, BucketError> {
+        let mut groups: BTreeMap<PartitionKey, Entries> = BTreeMap::new();
+        for (path, entry) in entries {
+            if let Some(key) = PartitionKey::of(path) {
+                groups.entry(key).or_default().insert(path.clone(), entry.clone());
+            }
+        }
+        let partitions = groups.keys().map(|key| key.as_str().to_owned()).collect();
+        let touched = |key: &PartitionKey| is_first || self.touched.binary_search(key).is_ok();
+        let mut writes = Vec::new();
+        for (key, entries) in groups.iter().filter(|(key, _)| touched(key)) {
+            let payload = Payload::Bytes(shard_bytes(entries).into());
+            let path = key.to_path();
+            writes.push(async move { self.index.bucket.put(&path, payload, PutMode::Overwrite).await });
+        }
+        stream::iter(writes).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect::<Vec<_>>().await?;
+        for key in self.touched.iter().filter(|key| !groups.contains_key(key)) {
+            self.index.bucket.delete(&key.to_path(), None).await?;
+        }
+        let meta = Meta { version: 1, partitions, commit_seq: None, extra: serde_json::Map::new() };
+        self.index.bucket.put(&meta_path(), Payload::Bytes(meta.to_bytes().into()), PutMode::Overwrite).await
+    }
+
+    /// Returns the present state of a shard within this commit.
+    fn staged(&self, shard: &ShardId) -> Result<Written, IndexError> {
+        if let Some(written) = self.staged.get(shard) {
+            return Ok(written.clone());
+        }
+        let entries = self.mirror.record(shard)?.entries;
+        let version = self.mirror.head().shard(shard).cloned();
+        Ok(Written { entries, version, is_merged: false })
+    }
+}
+
+impl Index {
+    /// Merges changes into one shard; an emptied one is written too and deleted once no meta object names it.
+    async fn write_shard(
+        &self,
+        shard: ShardId,
+        mut written: Written,
+        changes: Vec<Change>,
+    ) -> Result<(ShardId, Written), IndexError> {
+        for _ in 0..ATTEMPTS_MAX {
+            merge(&mut written.entries, &changes);
+            let payload = Payload::Bytes(shard_bytes(&written.entries).into());
+            match self.bucket.put(&shard.to_path(), payload, mode(written.version.as_ref())).await {
+                Ok(version) => {
+                    written.version = Some(version);
+                    return Ok((shard, written));
+                }
+                Err(BucketError::Precondition { .. } | BucketError::NotFound { .. }) => {}
+                Err(error) => return Err(IndexError::Write(error)),
+            }
+            debug!(?shard, "shard changed meanwhile");
+            match self.read_shard(&shard).await? {
+                Some((body, version)) => {
+                    written.is_merged |= body.entries != written.entries;
+                    written.entries = body.entries;
+                    written.version = Some(version);
+                }
+                None => written.version = None,
+            }
+        }
+        Err(IndexError::Contended { attempts: ATTEMPTS_MAX })
+    }
+}
+
+fn merge(entries: &mut Entries, changes: &[Change]) {
+    let mut removed = HashSet::new();
+    for change in changes {
+        match change {
+            Change::Upsert(entry) => {
+                removed.remove(&entry.key);
+                entries.insert(entry.key.clone(), entry.clone());
+            }
+            Change::Remove(path) => {
+                removed.insert(path);
+            }
+        }
+    }
+    if !removed.is_empty() {
+        entries.retain(|path, _| !removed.contains(path));
+    }
+}
+
+fn mode(expected: Option<&Version>) -> PutMode {
+    expected.map_or(PutMode::Create, |version| PutMode::Update(version.clone()))
+}

@@ -1,0 +1,219 @@
+//! Index entries and the bodies that carry them: monolith, shard, meta (formats.md 4.2, 4.3).
+//!
+//! Bodies come from the bucket and are not trusted: a body of another version or shape is an error, a single bad entry
+//! is refused with its reason and the rest is kept. Fields we do not know survive a rewrite.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::PartitionKey;
+use crate::path::RelPath;
+
+/// The largest index body we read, in bytes: about a million entries.
+pub const INDEX_BYTES_MAX: u64 = 512 << 20;
+
+/// One synchronised file, keyed by its path relative to the namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The path relative to the namespace, equal to the entry's key in its map.
+    pub key: RelPath,
+    /// Length in bytes.
+    pub size: u64,
+    /// When it was uploaded, by the uploader's clock.
+    pub last_modified: String,
+    /// The uploader's file time; absent on entries discovered by listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_mtime: Option<String>,
+    /// Lower-case hexadecimal SHA-256; absent on discovered and on old entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What others added.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Entry {
+    /// Whether both describe the same bytes, as far as they tell.
+    pub fn is_same_content(&self, size: u64, sha256: &str) -> bool {
+        self.size == size && self.sha256.as_deref() == Some(sha256)
+    }
+}
+
+/// Entries in the order they were written.
+pub type Entries = IndexMap<RelPath, Entry>;
+
+/// An entry that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEntry {
+    /// Its key, shortened.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A monolith or shard body.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The usable entries.
+    pub entries: Entries,
+    /// The others.
+    pub refused: Vec<RefusedEntry>,
+}
+
+#[derive(Deserialize)]
+struct RawBody {
+    version: u64,
+    entries: IndexMap<String, Value>,
+}
+
+#[derive(Serialize)]
+struct ShardBody<'a> {
+    version: u32,
+    entries: &'a Entries,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MonolithBody<'a> {
+    version: u32,
+    last_pulled: String,
+    entries: &'a Entries,
+}
+
+/// A body that is not an index.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message is the documentation")]
+pub enum InvalidBody {
+    #[error("it is not index JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("it has format version {0}, this swamp knows 1")]
+    Version(u64),
+}
+
+impl Body {
+    /// Parses a monolith or shard.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidBody> {
+        let raw: RawBody = serde_json::from_slice(bytes)?;
+        if raw.version != 1 {
+            return Err(InvalidBody::Version(raw.version));
+        }
+        let mut body = Self { entries: Entries::with_capacity(raw.entries.len()), refused: Vec::new() };
+        for (key, value) in raw.entries {
+            match parse_entry(&key, value) {
+                Ok(entry) => {
+                    body.entries.insert(entry.key.clone(), entry);
+                }
+                Err(reason) => {
+                    let key = key.chars().take(200).flat_map(char::escape_default).collect();
+                    body.refused.push(RefusedEntry { key, reason });
+                }
+            }
+        }
+        Ok(body)
+    }
+}
+
+fn parse_entry(key: &str, value: Value) -> Result<Entry, String> {
+    let path: RelPath = key.parse().map_err(|error: crate::path::InvalidPath| error.to_string())?;
+    let entry: Entry = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    if entry.key != path {
+        return Err("its `key` names another path".to_owned());
+    }
+    let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if entry.sha256.as_ref().is_some_and(|digest| !is_digest(digest)) {
+        return Err("its `sha256` is not 64 hexadecimal digits".to_owned());
+    }
+    Ok(entry)
+}
+
+/// Returns the bytes of a shard: compact JSON.
+pub(super) fn shard_bytes(entries: &Entries) -> Vec<u8> {
+    serde_json::to_vec(&ShardBody { version: 1, entries }).unwrap_or_default()
+}
+
+/// Returns the bytes of a monolith: compact JSON.
+pub(super) fn monolith_bytes(entries: &Entries, last_pulled: crate::clock::Timestamp) -> Vec<u8> {
+    let body = MonolithBody { version: 1, last_pulled: last_pulled.to_string(), entries };
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// The list of shards: version 1 is advisory beside a monolith, version 2 is the truth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// 1 or 2.
+    pub version: u32,
+    /// The names of the shards.
+    pub partitions: Vec<String>,
+    /// Counts commits; only in version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_seq: Option<u64>,
+    /// What others added.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Meta {
+    /// Parses a meta object; `None` for anything that readers of the format take for an absent one.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let meta: Self = serde_json::from_slice(bytes).ok()?;
+        matches!(meta.version, 1 | 2).then_some(meta)
+    }
+
+    /// Whether the shards are the truth.
+    pub fn is_sharded(&self) -> bool {
+        self.version == 2
+    }
+
+    /// Returns the shards whose names can be used.
+    pub fn partition_keys(&self) -> impl Iterator<Item = PartitionKey> {
+        self.partitions.iter().filter_map(|name| PartitionKey::from_remote(name))
+    }
+
+    /// Returns the bytes of the object: compact JSON.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_entry_is_refused_and_its_neighbours_are_kept() {
+        let text = r#"{"version":1,"entries":{
+            "data/a/b/c/1/raw":{"key":"data/a/b/c/1/raw","size":1,"lastModified":"x","note":7},
+            "../evil":{"key":"../evil","size":1,"lastModified":"x"},
+            "a":{"key":"b","size":1,"lastModified":"x"},
+            "n":{"key":"n","size":-1,"lastModified":"x"},
+            "h":{"key":"h","size":1,"lastModified":"x","sha256":"zz"}}}"#;
+
+        let body = Body::parse(text.as_bytes()).expect("an index");
+
+        assert_eq!(body.entries.len(), 1);
+        assert_eq!(body.refused.len(), 4);
+        let again = String::from_utf8(shard_bytes(&body.entries)).expect("UTF-8");
+        assert!(again.contains(r#""note":7"#), "{again}");
+    }
+
+    #[test]
+    fn other_versions_are_refused() {
+        assert!(matches!(Body::parse(br#"{"version":3,"entries":{}}"#), Err(InvalidBody::Version(3))));
+        assert_eq!(Meta::parse(br#"{"version":3,"partitions":[]}"#), None);
+        assert_eq!(Meta::parse(br#"{"version":2,"partitions":"x"}"#), None);
+    }
+
+    #[test]
+    fn bodies_are_compact_and_in_the_contracts_order() {
+        let text =
+            r#"{"version":1,"entries":{"a":{"key":"a","size":1,"lastModified":"t","localMtime":"m","sha256":"HASH"}}}"#;
+        let text = text.replace("HASH", &"0".repeat(64));
+
+        let body = Body::parse(text.as_bytes()).expect("an index");
+
+        assert_eq!(String::from_utf8(shard_bytes(&body.entries)).expect("UTF-8"), text);
+    }
+}

@@ -1,0 +1,137 @@
+//! From a monolith to shards, once (trap T4), and indexes for places that have none.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::warn;
+
+use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
+use super::mirror::Record;
+use super::remote::{SHARDS_CONCURRENT_MAX, meta_path};
+use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
+use crate::bucket::{self, Body as Payload, PutMode};
+use crate::clock::Timestamp;
+use crate::lock::Held;
+use crate::path::RelPath;
+
+/// How many unpartitionable paths an error names.
+const SAMPLE_MAX: usize = 10;
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// Whether anything was written; `false` where the index was sharded already.
+    pub is_new: bool,
+    /// The shards, in byte order.
+    pub partitions: Vec<String>,
+    /// The present sequence number.
+    pub commit_seq: u64,
+}
+
+impl Index {
+    /// Turns a monolith into shards. Running it again changes nothing: the shards are the truth from then on, and the
+    /// monolith that stays behind is never read back (trap T4). The mirror has been refreshed under the same lock.
+    pub async fn migrate(&self, mirror: &mut Mirror, held: &Held<'_>, now: Timestamp) -> Result<Migrated, IndexError> {
+        let head = mirror.head().clone();
+        if head.layout == Layout::Sharded {
+            let partitions = head.shards().map(|shard| shard_name(&shard)).collect();
+            return Ok(Migrated { is_new: false, partitions, commit_seq: head.commit_seq.unwrap_or(0) });
+        }
+        let whole = mirror.record(&ShardId::Monolith)?;
+        let records = split(&whole)?;
+        let mut new_head = Head::new(Layout::Sharded);
+        new_head.commit_seq = Some(1);
+        new_head.is_hydrated = head.is_hydrated;
+        held.check()?;
+        let writes = records.iter().map(|(key, record)| async move {
+            let payload = Payload::Bytes(shard_bytes(&record.entries).into());
+            let version = self.bucket.put(&key.to_path(), payload, PutMode::Overwrite).await;
+            Ok::<_, IndexError>((key, version.map_err(IndexError::Write)?))
+        });
+        let written: Vec<_> = stream::iter(writes).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
+        for (key, version) in written {
+            new_head.set_shard(&ShardId::Partition(key.clone()), Some(version));
+        }
+        held.check()?;
+        let partitions: Vec<String> = records.keys().map(|key| key.as_str().to_owned()).collect();
+        let meta =
+            Meta { version: 2, partitions: partitions.clone(), commit_seq: Some(1), extra: serde_json::Map::new() };
+        let mode = head.meta.clone().map_or(PutMode::Create, PutMode::Update);
+        let payload = Payload::Bytes(meta.to_bytes().into());
+        let version = self.bucket.put(&meta_path(), payload, mode).await.map_err(IndexError::Write)?;
+        new_head.meta = Some(version);
+        if head.layout == Layout::Monolith {
+            self.touch_monolith(&whole.entries, now).await;
+        }
+        for (key, record) in &records {
+            mirror.set_record(&ShardId::Partition(key.clone()), record)?;
+        }
+        mirror.set_head(new_head)?;
+        mirror.set_record(&ShardId::Monolith, &Record::default())?;
+        Ok(Migrated { is_new: true, partitions, commit_seq: 1 })
+    }
+
+    /// Writes the monolith once more: a reader that remembers its state looks again and finds the shards (trap T28).
+    async fn touch_monolith(&self, entries: &Entries, now: Timestamp) {
+        let payload = Payload::Bytes(monolith_bytes(entries, now).into());
+        if let Err(error) = self.bucket.put(&ShardId::Monolith.to_path(), payload, PutMode::Overwrite).await {
+            warn!(%error, "old index not touched; readers of it may not notice the migration");
+        }
+    }
+
+    /// Builds the entries of a place that has files but no index, by listing it. `is_ours` decides by path.
+    pub async fn discover(&self, is_ours: impl Fn(&RelPath) -> bool + Send) -> Result<Entries, IndexError> {
+        let refuse = |key| warn!(key, "unusable key in the datastore");
+        let objects = bucket::list_all(&*self.bucket, None, refuse).await.map_err(IndexError::Read)?;
+        // In a solo datastore, whole namespaces of others lie beside our files.
+        let namespaces: Vec<RelPath> = objects
+            .iter()
+            .filter(|object| object.key.file_name() == ".namespace.json")
+            .filter_map(|object| object.key.parent())
+            .collect();
+        let is_foreign = |path: &RelPath| namespaces.iter().any(|namespace| path.is_within(namespace));
+        let found = objects.into_iter().filter(|object| is_ours(&object.key) && !is_foreign(&object.key));
+        Ok(found
+            .map(|object| {
+                let entry = Entry {
+                    key: object.key.clone(),
+                    size: object.size,
+                    last_modified: object.modified.to_string(),
+                    local_mtime: None,
+                    sha256: None,
+                    extra: serde_json::Map::new(),
+                };
+                (object.key, entry)
+            })
+            .collect())
+    }
+}
+
+fn shard_name(shard: &ShardId) -> String {
+    match shard {
+        ShardId::Partition(key) => key.as_str().to_owned(),
+        ShardId::Monolith => String::new(),
+    }
+}
+
+fn split(whole: &Record) -> Result<BTreeMap<PartitionKey, Record>, IndexError> {
+    let mut records: BTreeMap<PartitionKey, Record> = BTreeMap::new();
+    let mut lost = Vec::new();
+    for (path, entry) in &whole.entries {
+        let Some(key) = PartitionKey::of(path) else {
+            lost.push(path.to_string());
+            continue;
+        };
+        let record = records.entry(key.clone()).or_insert_with(|| Record::named(&ShardId::Partition(key)));
+        record.entries.insert(path.clone(), entry.clone());
+        if let Some(known) = whole.known.get(path) {
+            record.known.insert(path.clone(), known.clone());
+        }
+    }
+    if lost.is_empty() {
+        return Ok(records);
+    }
+    let count = lost.len();
+    lost.truncate(SAMPLE_MAX);
+    Err(IndexError::Unpartitionable { count, sample: lost })
+}

@@ -1,0 +1,201 @@
+//! Looking at a namespace's index: whether it changed, and the shards that did.
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::{debug, warn};
+
+use super::entry::{Body, INDEX_BYTES_MAX, Meta};
+use super::{Head, IndexError, Layout, Mirror, PartitionKey, ShardId};
+use crate::bucket::{self, BucketError, GetOptions, ListOptions, SharedBucket, Version};
+use crate::path::RelPath;
+
+/// Shards read or written at a time.
+pub(super) const SHARDS_CONCURRENT_MAX: usize = 10;
+
+/// The largest meta object we read, in bytes.
+pub(super) const META_BYTES_MAX: u64 = 64 << 20;
+
+/// A namespace's index in its datastore; the bucket is the namespace's own part of it.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub(super) bucket: SharedBucket,
+}
+
+/// What a look at the index found.
+#[derive(Debug)]
+pub enum Probe {
+    /// What the head says. This answer costs one request.
+    Unchanged,
+    /// Another state; [`Index::refresh`] reads it.
+    Changed(Seen),
+}
+
+/// The state of an index as seen remotely.
+#[derive(Debug)]
+pub struct Seen {
+    pub(super) layout: Layout,
+    pub(super) meta: Option<(Meta, Version)>,
+}
+
+/// What changed since the cache was last reconciled.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// Shards whose records were replaced and wait for reconciliation, removed ones included.
+    pub shards: Vec<ShardId>,
+    /// The head to save once all of them are reconciled.
+    pub head: Head,
+}
+
+pub(super) fn meta_path() -> RelPath {
+    RelPath::from_trusted("_index/_meta.json".to_owned())
+}
+
+impl Index {
+    /// Returns the index of the namespace whose part of the datastore `bucket` is.
+    pub fn new(bucket: SharedBucket) -> Self {
+        Self { bucket }
+    }
+
+    /// Asks whether the index is still what `head` says: one request if it is.
+    pub async fn probe(&self, head: &Head) -> Result<Probe, IndexError> {
+        match head.layout {
+            Layout::Sharded => self.probe_meta(head.meta.as_ref()).await,
+            Layout::Monolith => self.probe_monolith(head).await,
+            Layout::Absent => self.look().await.map(Probe::Changed),
+        }
+    }
+
+    async fn probe_meta(&self, known: Option<&Version>) -> Result<Probe, IndexError> {
+        let options = GetOptions { if_none_match: known.cloned(), ..GetOptions::default() };
+        let object = match self.bucket.get(&meta_path(), options).await {
+            Ok(object) => object,
+            Err(BucketError::NotModified { .. }) => return Ok(Probe::Unchanged),
+            Err(BucketError::NotFound { .. }) => return self.look().await.map(Probe::Changed),
+            Err(error) => return Err(IndexError::Read(error)),
+        };
+        let version = object.meta.version.clone();
+        let bytes = object.bytes(META_BYTES_MAX).await.map_err(IndexError::Read)?;
+        match Meta::parse(&bytes) {
+            Some(meta) if meta.is_sharded() => {
+                Ok(Probe::Changed(Seen { layout: Layout::Sharded, meta: Some((meta, version)) }))
+            }
+            _ => self.look().await.map(Probe::Changed),
+        }
+    }
+
+    /// One listing shows the states of monolith and meta object together: their keys are neighbours, with only
+    /// `.namespace.json` and `_control/` between them. So a reader of a monolith learns in its one request that the
+    /// namespace was migrated (trap T28).
+    async fn probe_monolith(&self, head: &Head) -> Result<Probe, IndexError> {
+        let options =
+            ListOptions { prefix: None, start_after: Some(".datastore-index.jso".to_owned()), page_size: Some(1000) };
+        let page = self.bucket.list(options).await.map_err(IndexError::Read)?;
+        let meta_key = meta_path();
+        let reached_meta = page.next.as_deref().is_none_or(|next| next >= meta_key.as_str());
+        let state = |key: &RelPath| page.objects.iter().find(|object| object.key == *key).map(|object| &object.version);
+        let is_unchanged = reached_meta
+            && state(&ShardId::Monolith.to_path()) == head.shard(&ShardId::Monolith)
+            && state(&meta_key) == head.meta.as_ref();
+        if is_unchanged { Ok(Probe::Unchanged) } else { self.look().await.map(Probe::Changed) }
+    }
+
+    /// Finds out the layout without remembering anything.
+    async fn look(&self) -> Result<Seen, IndexError> {
+        let found = bucket::read_if_exists(&*self.bucket, &meta_path(), META_BYTES_MAX).await;
+        let found = found.map_err(IndexError::Read)?;
+        let meta = found.and_then(|(object, bytes)| Some((Meta::parse(&bytes)?, object.version)));
+        if meta.as_ref().is_some_and(|(meta, _)| meta.is_sharded()) {
+            return Ok(Seen { layout: Layout::Sharded, meta });
+        }
+        match self.bucket.head(&ShardId::Monolith.to_path()).await {
+            Ok(_) => Ok(Seen { layout: Layout::Monolith, meta }),
+            Err(BucketError::NotFound { .. }) => Ok(Seen { layout: Layout::Absent, meta }),
+            Err(error) => Err(IndexError::Read(error)),
+        }
+    }
+
+    /// Reads the shards that changed into the mirror's records; the head is the caller's to save.
+    pub async fn refresh(&self, mirror: &Mirror, seen: Seen) -> Result<Refreshed, IndexError> {
+        let old = mirror.head();
+        let mut head = Head::new(seen.layout);
+        head.meta = seen.meta.as_ref().map(|(_, version)| version.clone());
+        let wanted = match (&seen.layout, &seen.meta) {
+            (Layout::Absent, _) => Vec::new(),
+            (Layout::Monolith, _) => vec![ShardId::Monolith],
+            (Layout::Sharded, meta) => {
+                let meta = meta.as_ref().map(|(meta, _)| meta);
+                head.commit_seq = meta.and_then(|meta| meta.commit_seq);
+                self.changed_partitions(meta, old, &mut head).await?
+            }
+        };
+        debug!(layout = ?seen.layout, shards = wanted.len(), "index changed");
+        let fetched = stream::iter(wanted).map(|shard| async move {
+            let (body, version) = self.read_shard(&shard).await?.ok_or_else(|| missing(&shard))?;
+            let mut record = mirror.record(&shard)?;
+            record.entries = body.entries;
+            mirror.set_record(&shard, &record)?;
+            Ok::<_, IndexError>((shard, version))
+        });
+        let fetched: Vec<_> = fetched.buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
+        let mut shards = Vec::with_capacity(fetched.len());
+        for (shard, version) in fetched {
+            head.set_shard(&shard, Some(version));
+            shards.push(shard);
+        }
+        for gone in old.shards().filter(|shard| head.shard(shard).is_none()) {
+            let mut record = mirror.record(&gone)?;
+            record.entries.clear();
+            mirror.set_record(&gone, &record)?;
+            shards.push(gone);
+        }
+        shards.sort();
+        Ok(Refreshed { shards, head })
+    }
+
+    /// Compares the listed states of shards with those reconciled; puts the unchanged ones into `head`.
+    async fn changed_partitions(
+        &self,
+        meta: Option<&Meta>,
+        old: &Head,
+        head: &mut Head,
+    ) -> Result<Vec<ShardId>, IndexError> {
+        let listed: Vec<PartitionKey> = meta.map(|meta| meta.partition_keys().collect()).unwrap_or_default();
+        if old.layout != Layout::Sharded {
+            return Ok(listed.into_iter().map(ShardId::Partition).collect());
+        }
+        let below = RelPath::from_trusted("_index".to_owned());
+        let refuse = |key| warn!(key, "unusable key in the index");
+        let objects = bucket::list_all(&*self.bucket, Some(&below), refuse).await.map_err(IndexError::Read)?;
+        let states: std::collections::HashMap<_, _> =
+            objects.into_iter().map(|object| (object.key, object.version)).collect();
+        let mut changed = Vec::new();
+        for key in listed {
+            let shard = ShardId::Partition(key);
+            match (states.get(&shard.to_path()), old.shard(&shard)) {
+                (Some(now), Some(then)) if now == then => head.set_shard(&shard, Some(now.clone())),
+                _ => changed.push(shard),
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Reads one shard, `None` if its object does not exist.
+    pub(super) async fn read_shard(&self, shard: &ShardId) -> Result<Option<(Body, Version)>, IndexError> {
+        let key = shard.to_path();
+        let found = bucket::read_if_exists(&*self.bucket, &key, INDEX_BYTES_MAX).await.map_err(IndexError::Read)?;
+        let Some((object, bytes)) = found else { return Ok(None) };
+        let body = Body::parse(&bytes)
+            .map_err(|source| IndexError::Damaged { location: self.bucket.locate(key.as_str()), source })?;
+        for refused in &body.refused {
+            warn!(shard = %key, key = refused.key, reason = refused.reason, "index entry refused");
+        }
+        Ok(Some((body, object.version)))
+    }
+}
+
+fn missing(shard: &ShardId) -> IndexError {
+    match shard {
+        ShardId::Partition(key) => IndexError::MissingShard { shard: key.clone() },
+        // It was there a moment ago: somebody migrates or repairs right now.
+        ShardId::Monolith => IndexError::Contended { attempts: 1 },
+    }
+}
