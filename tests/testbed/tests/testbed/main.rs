@@ -10,6 +10,7 @@ mod conditions;
 mod faults;
 mod listing;
 mod objects;
+mod program;
 mod proxy;
 mod support;
 mod uploads;
