@@ -160,6 +160,8 @@ mod offenders {
         assert_eq!(fenced("src/sync/mod.rs", "use std::io::{self, stdout};"), 1);
         assert_eq!(fenced("src/sync/mod.rs", "fn f() { println!(\"x\"); }"), 1);
         assert_eq!(fenced("src/sync/mod.rs", "fn f() { std::env::var(\"X\"); }"), 1);
+        assert_eq!(fenced("src/cli/mod.rs", "fn f() { std::env::var(\"X\"); }"), 1);
+        assert_eq!(fenced("src/repo/mod.rs", "fn f() { std::env::args(); }"), 1);
         assert_eq!(fenced("src/sync/mod.rs", "use std::fs; fn f() { fs::write(a, b); }"), 1);
         assert_eq!(fenced("mount/src/fs.rs", "use fuser::FileAttr;"), 1);
     }
@@ -171,6 +173,7 @@ mod offenders {
         assert_eq!(fenced("src/bucket/s3/mod.rs", "use aws_sdk_s3::Client;"), 0);
         assert_eq!(fenced("src/cli/data.rs", "use clap::Parser; fn f() { println!(); std::io::stdout(); }"), 0);
         assert_eq!(fenced("src/repo/config.rs", "fn f() { std::env::var(\"X\"); }"), 0);
+        assert_eq!(fenced("src/cli/mod.rs", "fn f() { std::env::args_os(); }"), 0);
         assert_eq!(fenced("src/fsutil.rs", "fn f() { std::fs::rename(a, b); }"), 0);
         assert_eq!(fenced("mount/src/session.rs", "use fuser::Session;"), 0);
     }

@@ -55,11 +55,12 @@ const FENCES: &[Fence] = &[
         binds_tests: true,
     },
     Fence {
-        what: "std::env",
-        matches: |p| p.contains(&["std", "env"]) || (p.segments[0] == "env" && p.segments.len() > 1),
+        what: "the environment",
+        matches: |p| is_env(p) && !reads_arguments(p),
         homes: &["src/repo/"],
         binds_tests: false,
     },
+    Fence { what: "the arguments", matches: reads_arguments, homes: CLI, binds_tests: false },
     Fence {
         what: "mutating std::fs",
         matches: mutates_files,
@@ -84,6 +85,14 @@ const FS_MUTATIONS: &[&str] = &[
     "remove_file",
     "set_permissions",
 ];
+
+fn is_env(path: &Named) -> bool {
+    path.contains(&["std", "env"]) || (path.segments[0] == "env" && path.segments.len() > 1)
+}
+
+fn reads_arguments(path: &Named) -> bool {
+    is_env(path) && (path.contains(&["env", "args"]) || path.contains(&["env", "args_os"]))
+}
 
 fn mutates_files(path: &Named) -> bool {
     FS_MUTATIONS.iter().any(|function| path.contains(&["fs", function]))
@@ -150,7 +159,7 @@ pub(crate) fn fences(source: &Source) -> Vec<String> {
             }
         }
     }
-    if !at_home(CLI) {
+    if !at_home(CLI) && !source.is_tests() {
         complaints.extend(prints(source));
     }
     complaints

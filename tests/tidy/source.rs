@@ -45,6 +45,11 @@ impl Source {
         Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
     }
 
+    /// Returns whether the whole file is test code.
+    pub(crate) fn is_tests(&self) -> bool {
+        self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+    }
+
     /// Returns the module of `src/` that the file belongs to; the binary's root belongs to `cli`.
     pub(crate) fn module(&self) -> Option<&str> {
         let rest = self.path.strip_prefix("src/")?;
@@ -66,8 +71,7 @@ impl Source {
     /// Returns every path of two or more segments in the code, `use` trees expanded.
     pub(crate) fn paths(&self) -> Vec<Named> {
         let code = blank(&self.text);
-        let test_file = self.path.split('/').any(|part| part == "tests" || part == "tests.rs");
-        Walker { tokens: tokens(&code), at: 0, depth: 0, modules: Vec::new(), test_file }.walk()
+        Walker { tokens: tokens(&code), at: 0, depth: 0, modules: Vec::new(), test_file: self.is_tests() }.walk()
     }
 }
 
