@@ -1,1 +1,47 @@
 //! Black-box acceptance: everything here drives the built `swamp` binary and depends on none of its packages.
+//!
+//! A story plays in a [`Scene`]: a datastore (a directory or an S3 server) and machines that share nothing else. A
+//! [`Machine`] has a home, a cache and an environment of its own; a [`Repository`] on it runs commands. Whatever fails
+//! shows the transcript of every command the story ran before.
+//!
+//! A command that does not end within [`COMMAND_SECONDS_MAX`] is killed and fails the story.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the harness lives outside the program: real time, real environment, plain files"
+)]
+#![expect(clippy::panic, clippy::missing_panics_doc, reason = "a failed expectation ends the story that has it")]
+
+mod binary;
+mod command;
+mod datastore;
+mod files;
+mod machine;
+mod scene;
+mod transcript;
+
+pub use binary::swamp;
+pub use command::{COMMAND_SECONDS_MAX, Outcome, Running};
+pub use datastore::{Backend, Datastore};
+pub use files::{files_below, files_containing};
+pub use machine::{Machine, Repository};
+pub use scene::Scene;
+
+/// Makes two tests of every story named: one on a directory, one on S3.
+#[macro_export]
+macro_rules! on_every_backend {
+    ($($story:ident),+ $(,)?) => {
+        $(
+            mod $story {
+                #[test]
+                fn on_a_directory() {
+                    super::$story(&$crate::Scene::new($crate::Backend::Directory));
+                }
+
+                #[test]
+                fn on_s3() {
+                    super::$story(&$crate::Scene::new($crate::Backend::S3));
+                }
+            }
+        )+
+    };
+}

@@ -1,0 +1,68 @@
+//! The benchmarks: real commands of the built binary against the testbed's servers, measured from outside.
+//!
+//! Every measured command runs under this program's own `usage` command: what the kernel says about a child's memory
+//! includes that of the process it was started from, and the benchmark itself holds a bucket.
+#![expect(clippy::disallowed_methods, reason = "benchmarks live outside the program: real time, plain files")]
+#![expect(clippy::panic, reason = "a benchmark that cannot measure has nothing to say")]
+
+mod report;
+mod sync;
+mod tree;
+mod usage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measure `swamp`; `SWAMP_BIN` names the binary.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Synchronise many small files: push, pull, push and pull of nothing, of one change
+    Sync(SyncArguments),
+    /// Run a program and write what it used
+    #[command(hide = true)]
+    Usage(UsageArguments),
+}
+
+#[derive(Debug, Args)]
+struct SyncArguments {
+    /// Files in the namespace: three per artifact
+    #[arg(long, default_value_t = 10_000)]
+    files: u64,
+    /// Round-trip times to the server, in milliseconds
+    #[arg(long, value_delimiter = ',', default_value = "0,30")]
+    rtt_ms: Vec<u64>,
+    /// Where to write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct UsageArguments {
+    #[arg(long)]
+    to: PathBuf,
+    #[arg(trailing_var_arg = true, required = true)]
+    program: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Usage(arguments) => usage::run(&arguments.to, &arguments.program),
+        Command::Sync(arguments) => {
+            let report = sync::run(arguments.files, &arguments.rtt_ms);
+            report::print(&report);
+            if let Some(path) = arguments.json {
+                report::write(&report, &path);
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The acceptance stories, each through the built binary; those of a datastore on a directory and on S3.
+
+mod conflict;
+mod crash;
+mod errors;
+mod foreign;
+mod interleave;
+mod json_keys;
+mod namespaces;
+mod provenance;
+mod removal;
+mod requests;
+mod solo;

@@ -1,0 +1,100 @@
+//! Namespaces share a datastore and see each other only through catalogs.
+
+use serde_json::Value;
+use swamp_uat::{Repository, Scene, files_below, on_every_backend};
+
+on_every_backend!(
+    namespaces_see_each_other_only_by_catalog,
+    a_catalog_pull_follows_the_other_namespace,
+    a_namespace_nobody_registered_is_skipped_by_name,
+    a_push_leaves_other_namespaces_alone,
+);
+
+fn two(scene: &Scene) -> (Repository, Repository) {
+    let infra = scene.repository("ana", "infra");
+    let security = scene.repository("ben", "security");
+    infra.put("vpc", "state", b"network");
+    security.put("scanner", "findings", b"two open ports");
+    infra.push();
+    security.push();
+    (infra, security)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("names are strings")
+}
+
+/// Returns the model and name of every result of a search.
+fn found(results: &Value) -> Vec<String> {
+    let results = results["results"].as_array().expect("a search has results");
+    let mut names: Vec<String> =
+        results.iter().map(|one| format!("{}:{}", text(&one["modelName"]), text(&one["name"]))).collect();
+    names.sort();
+    names
+}
+
+fn namespaces_see_each_other_only_by_catalog(scene: &Scene) {
+    let (infra, security) = two(scene);
+
+    infra.pull();
+    let before = infra.error(1, &["data", "list", "security:scanner"]);
+    let pulled = infra.json(&["datastore", "catalog", "pull"]);
+    security.json(&["datastore", "catalog", "pull"]);
+
+    assert_eq!(before["code"], "not_found");
+    assert_eq!(pulled["pulled"][0]["namespace"], "security");
+    assert_eq!(pulled["totalRows"], pulled["pulled"][0]["rows"]);
+    assert_eq!(infra.listed("security:scanner"), [("findings".to_owned(), 1)]);
+    assert_eq!(security.listed("infra:vpc"), [("state".to_owned(), 1)]);
+    assert_eq!(found(&infra.json(&["data", "search"])), ["vpc:state"]);
+    let everywhere = infra.json(&["data", "search", "--all-namespaces"]);
+    assert_eq!(found(&everywhere), ["scanner:findings", "vpc:state"]);
+    let theirs = infra.json(&["data", "search", "--namespace", "security"]);
+    assert_eq!(found(&theirs), ["scanner:findings"]);
+    assert_eq!(theirs["results"][0]["namespace"], "security");
+    // A model of one namespace is not a model of the other.
+    assert_eq!(infra.error(1, &["data", "list", "scanner"])["code"], "not_found");
+}
+
+fn a_catalog_pull_follows_the_other_namespace(scene: &Scene) {
+    let (infra, security) = two(scene);
+    infra.json(&["datastore", "catalog", "pull"]);
+    let unchanged = infra.json(&["datastore", "catalog", "pull", "--namespaces", "security"]);
+    security.put("scanner", "summary", b"quiet");
+    security.ok(&["data", "delete", "scanner", "findings", "-y"]);
+    security.push();
+
+    infra.json(&["datastore", "catalog", "pull", "--namespaces", "security"]);
+
+    assert_eq!(unchanged["pulled"][0]["namespace"], "security");
+    assert_eq!(infra.listed("security:scanner"), [("summary".to_owned(), 1)]);
+}
+
+fn a_namespace_nobody_registered_is_skipped_by_name(scene: &Scene) {
+    let (infra, _security) = two(scene);
+
+    let pulled = infra.json(&["datastore", "catalog", "pull", "--namespaces", "security,ghost"]);
+
+    assert_eq!(pulled["skipped"], serde_json::json!(["ghost"]));
+    assert_eq!(pulled["pulled"].as_array().map(Vec::len), Some(1));
+}
+
+fn a_push_leaves_other_namespaces_alone(scene: &Scene) {
+    let (infra, _security) = two(scene);
+    let theirs = |scene: &Scene| {
+        let mut objects = scene.datastore().objects();
+        objects.retain(|key, _| key.starts_with("security/"));
+        objects
+    };
+    let before = theirs(scene);
+
+    infra.put("vpc", "state", b"network, changed");
+    infra.push();
+    infra.pull();
+
+    assert!(!before.is_empty());
+    assert_eq!(theirs(scene), before);
+    // Nothing of theirs ever comes here.
+    let here = files_below(infra.machine().root());
+    assert!(!here.keys().any(|path| path.contains("/security/data/")), "{:?}", here.keys());
+}
