@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bucket;
+pub mod catalog;
 pub mod clock;
 pub mod error;
 pub mod fsutil;

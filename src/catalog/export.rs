@@ -1,0 +1,68 @@
+//! Writing `.catalog-export.json` of our own namespace.
+//!
+//! The form is the one upstream writes, byte for byte: an array of rows in `seq` order, two spaces of indentation, tags
+//! as JSON inside a text, a newline at the end.
+
+use std::io;
+
+use serde::Serializer as _;
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde_json::ser::PrettyFormatter;
+
+use super::Catalog;
+use super::error::{CatalogError, failed};
+use super::own;
+use super::schema::columns;
+use super::stored;
+use crate::namespace::Namespace;
+
+const EXPORT: &str = "export";
+
+const ROWS: &str = concat!("SELECT ", columns!(), " FROM catalog WHERE namespace = ?1 ORDER BY seq");
+
+/// An export that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The generation it shows, for [`Catalog::set_exported_generation`] once it is published.
+    pub generation: u64,
+    /// How many rows it has.
+    pub rows: u64,
+}
+
+impl Catalog {
+    /// Writes the export of `namespace` to `sink`; refuses while the catalog does not hold all of it (trap T10).
+    pub fn export(&self, namespace: &Namespace, sink: &mut dyn io::Write) -> Result<Exported, CatalogError> {
+        self.with_reader(|connection| {
+            // One snapshot: rows, completeness and generation belong together.
+            let snapshot = connection.unchecked_transaction().map_err(failed(EXPORT))?;
+            if !own::is_complete(&snapshot, Some(namespace)).map_err(failed(EXPORT))? {
+                return Err(CatalogError::Incomplete { namespace: Some(namespace.clone()) });
+            }
+            let generation = own::generation(&snapshot, Some(namespace)).map_err(failed(EXPORT))?;
+            let rows = write_rows(&snapshot, namespace, sink)?;
+            Ok(Exported { generation, rows })
+        })
+    }
+}
+
+fn write_rows(
+    connection: &rusqlite::Connection,
+    namespace: &Namespace,
+    sink: &mut dyn io::Write,
+) -> Result<u64, CatalogError> {
+    let unwritten =
+        |error: serde_json::Error| CatalogError::Write { namespace: namespace.clone(), source: error.into() };
+    let mut statement = connection.prepare_cached(ROWS).map_err(failed(EXPORT))?;
+    let records = statement.query_map((namespace.as_str(),), stored::record).map_err(failed(EXPORT))?;
+
+    let mut written = 0;
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *sink, PrettyFormatter::with_indent(b"  "));
+    let mut list = serializer.serialize_seq(None).map_err(unwritten)?;
+    for record in records {
+        list.serialize_element(&record.map_err(failed(EXPORT))?).map_err(unwritten)?;
+        written += 1;
+    }
+    list.end().map_err(unwritten)?;
+    sink.write_all(b"\n").map_err(|error| unwritten(serde_json::Error::custom(error)))?;
+    Ok(written)
+}
