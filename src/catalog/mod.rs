@@ -110,3 +110,6 @@ impl Catalog {
         Ok(outcome)
     }
 }
+
+#[cfg(test)]
+mod tests;
