@@ -70,12 +70,8 @@ struct Written {
 
 impl Index {
     /// Begins a commit. The mirror has been refreshed under the same lock.
-    pub fn begin<'a>(&'a self, mirror: &'a mut Mirror, founding: Founding, held: &'a Held<'a>) -> Commit<'a> {
-        let layout = match (mirror.head().layout, founding) {
-            (Layout::Absent, Founding::Sharded) => Layout::Sharded,
-            (Layout::Absent, Founding::Monolith) => Layout::Monolith,
-            (layout, _) => layout,
-        };
+    pub fn begin<'a>(&'a self, mirror: &'a mut Mirror, held: &'a Held<'a>) -> Commit<'a> {
+        let layout = mirror.layout();
         Commit { index: self, mirror, held, layout, staged: BTreeMap::new(), touched: Vec::new() }
     }
 }

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entries, INDEX_BYTES_MAX};
-use super::{IndexError, PartitionKey};
+use super::{Founding, IndexError, PartitionKey};
 use crate::bucket::Version;
 use crate::fsutil::{self, Durability};
 use crate::path::RelPath;
@@ -184,16 +184,17 @@ impl Record {
 pub struct Mirror {
     directory: PathBuf,
     staging: PathBuf,
+    founding: Founding,
     head: Head,
 }
 
 impl Mirror {
-    /// Opens the mirror; an unreadable head is an empty one.
-    pub fn open(directory: &Path, staging: &Path) -> Result<Self, IndexError> {
+    /// Opens the mirror; an unreadable head is an empty one. `founding` is the layout a new index gets.
+    pub fn open(directory: &Path, staging: &Path, founding: Founding) -> Result<Self, IndexError> {
         let bytes = fsutil::read_if_exists(&directory.join("head.json"), INDEX_BYTES_MAX)?;
         let head = bytes.and_then(|bytes| serde_json::from_slice::<Head>(&bytes).ok());
         let head = head.filter(|head| head.format == FORMAT).unwrap_or_default();
-        Ok(Self { directory: directory.to_owned(), staging: staging.to_owned(), head })
+        Ok(Self { directory: directory.to_owned(), staging: staging.to_owned(), founding, head })
     }
 
     /// Returns what the cache is in step with.
@@ -231,16 +232,46 @@ impl Mirror {
 
     /// Returns the shard that holds, or would hold, the entry of a path in the present layout.
     pub fn shard_of(&self, path: &RelPath) -> Option<ShardId> {
-        let partition = PartitionKey::of(path)?;
-        Some(match self.head.layout {
-            Layout::Monolith => ShardId::Monolith,
-            Layout::Sharded | Layout::Absent => ShardId::Partition(partition),
-        })
+        Some(grouping(self.layout())(PartitionKey::of(path)?))
+    }
+
+    /// Returns the layout of the index, or the one it gets when it is founded.
+    pub fn layout(&self) -> Layout {
+        match (self.head.layout, self.founding) {
+            (Layout::Absent, Founding::Sharded) => Layout::Sharded,
+            (Layout::Absent, Founding::Monolith) => Layout::Monolith,
+            (layout, _) => layout,
+        }
+    }
+
+    /// Moves what is known into the records of another layout; returns those records' shards. Entries are not moved.
+    pub(super) fn regroup(&self, layout: Layout) -> Result<Vec<ShardId>, IndexError> {
+        let mut moved: BTreeMap<ShardId, IndexMap<RelPath, Known>> = BTreeMap::new();
+        for shard in self.head.shards() {
+            for (path, known) in self.record(&shard)?.known {
+                if let Some(partition) = PartitionKey::of(&path) {
+                    moved.entry(grouping(layout)(partition)).or_default().insert(path, known);
+                }
+            }
+            self.set_record(&shard, &Record::default())?;
+        }
+        for (shard, known) in &moved {
+            self.set_record(shard, &Record { known: known.clone(), ..Record::named(shard) })?;
+        }
+        Ok(moved.into_keys().collect())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
         let path = self.directory.join(name);
         Ok(fsutil::write_atomic(&path, bytes, &self.staging, Durability::Relaxed)?)
+    }
+}
+
+/// Returns the shard of a partition in a layout.
+fn grouping(layout: Layout) -> impl Fn(PartitionKey) -> ShardId {
+    move |partition| match layout {
+        Layout::Monolith => ShardId::Monolith,
+        Layout::Sharded | Layout::Absent => ShardId::Partition(partition),
     }
 }
 
@@ -282,12 +313,12 @@ mod tests {
     fn head_and_records_survive_reopening() {
         let root = tempfile::tempdir().expect("a directory");
         let shard = ShardId::Monolith;
-        let mut mirror = Mirror::open(root.path(), root.path()).expect("opened");
+        let mut mirror = Mirror::open(root.path(), root.path(), Founding::Sharded).expect("opened");
         let mut head = Head::new(Layout::Monolith);
         head.set_shard(&shard, Some(Version::new("etag")));
         mirror.set_head(head).expect("saved");
 
-        let again = Mirror::open(root.path(), root.path()).expect("opened");
+        let again = Mirror::open(root.path(), root.path(), Founding::Sharded).expect("opened");
 
         assert_eq!(again.head(), mirror.head());
         assert_eq!(again.record(&shard).expect("readable").entries.len(), 0);

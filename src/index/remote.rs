@@ -36,6 +36,13 @@ pub struct Seen {
     pub(super) meta: Option<(Meta, Version)>,
 }
 
+impl Seen {
+    /// Returns how the index is stored.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+}
+
 /// What changed since the cache was last reconciled.
 #[derive(Debug)]
 pub struct Refreshed {
@@ -128,6 +135,8 @@ impl Index {
             }
         };
         debug!(layout = ?seen.layout, shards = wanted.len(), "index changed");
+        let is_regrouped = !matches!(old.layout, Layout::Absent) && old.layout != seen.layout;
+        let regrouped = if is_regrouped { mirror.regroup(seen.layout)? } else { Vec::new() };
         let fetched = stream::iter(wanted).map(|shard| async move {
             let (body, version) = self.read_shard(&shard).await?.ok_or_else(|| missing(&shard))?;
             let mut record = mirror.record(&shard)?;
@@ -141,7 +150,8 @@ impl Index {
             head.set_shard(&shard, Some(version));
             shards.push(shard);
         }
-        for gone in old.shards().filter(|shard| head.shard(shard).is_none()) {
+        let old_shards: Vec<ShardId> = if is_regrouped { regrouped } else { old.shards().collect() };
+        for gone in old_shards.into_iter().filter(|shard| head.shard(shard).is_none()) {
             let mut record = mirror.record(&gone)?;
             record.entries.clear();
             mirror.set_record(&gone, &record)?;

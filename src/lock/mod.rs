@@ -87,6 +87,11 @@ impl Lock {
         Self { bucket, key, clock, holder, wait_max: options.wait_max, stop: options.stop }
     }
 
+    /// Returns the same lock, ended by another token.
+    pub fn stopping_with(&self, stop: CancellationToken) -> Self {
+        Self { stop, ..self.clone() }
+    }
+
     /// Returns the lock's key.
     pub fn key(&self) -> &RelPath {
         &self.key
