@@ -44,3 +44,4 @@ pub mod index;
 pub mod lock;
 pub mod namespace;
 pub mod path;
+pub mod yaml;
