@@ -38,6 +38,7 @@
 pub mod bucket;
 pub mod catalog;
 pub mod clock;
+pub mod data;
 pub mod error;
 pub mod fsutil;
 pub mod index;

@@ -1,0 +1,219 @@
+//! Model definitions: which model a name means, and the definition we write for a model that has none.
+//!
+//! The existing swamp finds data only through a definition (formats.md 1.5), looked for in the repository's `models`
+//! and in `auto-definitions` of the data tree. A model that we write for the first time gets one in the latter, so
+//! that it counts as live there; and unlike there its directory is marked dirty first (trap T17).
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::error::{Failure, Kind};
+use crate::fsutil::{self, FileError, Staged};
+use crate::path::{InvalidPath, RelPath};
+use crate::yaml::{self, Limits, Mapping, Node, Scalar};
+
+use super::name::{InvalidName, ModelId, ModelType};
+use super::store::{Store, StoreError};
+
+/// The directory of the namespace root that holds definitions nobody wrote by hand.
+pub const AUTO_DEFINITIONS_DIRECTORY: &str = "auto-definitions";
+
+/// The longest definition we read, in bytes.
+const DEFINITION_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The longest model name that may be a file name; longer ones are filed under their id.
+const FILE_NAME_BYTES_MAX: usize = 64;
+
+/// A definition that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message is the documentation")]
+pub enum DefinitionError {
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error("the definition of `{name}` has no usable path")]
+    Path { name: String, source: InvalidPath },
+    #[error("`{}` is no definition of `{name}`", .path.display())]
+    Foreign { name: String, path: PathBuf },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Failure for DefinitionError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Name(_) | Self::Path { .. } => Kind::Invalid,
+            Self::Foreign { .. } => Kind::Conflict,
+            Self::Store(source) => source.kind(),
+            Self::File(source) => source.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Foreign { .. } => Some("choose another model name, or repair that file".to_owned()),
+            Self::Store(source) => source.hint(),
+            Self::File(source) => source.hint(),
+            Self::Name(_) | Self::Path { .. } => None,
+        }
+    }
+}
+
+/// A model that has a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The identity of the model.
+    pub id: ModelId,
+    /// What people call it.
+    pub name: String,
+    /// Its type.
+    pub model_type: ModelType,
+    /// The file that says so.
+    pub path: PathBuf,
+}
+
+/// A definition that was looked for and, if there was none, written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defined {
+    /// The definition.
+    pub definition: Definition,
+    /// The file that was written, relative to the namespace root; `None` if it was there.
+    pub written: Option<RelPath>,
+}
+
+/// Returns every readable definition below the roots, in the order of the roots, then of paths.
+///
+/// Files that are no definitions are passed over: one bad file must not hide the others.
+pub fn find_definitions(roots: &[PathBuf]) -> Result<Vec<Definition>, FileError> {
+    let mut definitions = Vec::new();
+    for root in roots {
+        fsutil::walk(root, &mut |found| {
+            if found.path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+                match read_definition(root, &found.path) {
+                    Ok(Some(definition)) => definitions.push(definition),
+                    Ok(None) => debug!(path = %found.path.display(), "not a definition"),
+                    Err(error) => debug!(path = %found.path.display(), %error, "cannot read a definition"),
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(definitions)
+}
+
+/// Returns the definition that `reference` means: by name, else by id; the first root wins.
+pub fn find_definition(roots: &[PathBuf], reference: &str) -> Result<Option<Definition>, FileError> {
+    let definitions = find_definitions(roots)?;
+    let by_name = definitions.iter().position(|definition| definition.name == reference);
+    let place = by_name.or_else(|| definitions.iter().position(|definition| definition.id.as_str() == reference));
+    Ok(place.and_then(|place| definitions.into_iter().nth(place)))
+}
+
+impl Store {
+    /// Returns where definitions that nobody wrote by hand are.
+    pub fn auto_definitions(&self) -> PathBuf {
+        self.root().join(AUTO_DEFINITIONS_DIRECTORY)
+    }
+
+    /// Returns the automatic definition of a model, writing it with a new id if there is none.
+    ///
+    /// Two callers that define the same model at once get the same id, wherever the name can be a file name.
+    pub fn define(&self, model_type: &ModelType, name: &str) -> Result<Defined, DefinitionError> {
+        check_model_name(name)?;
+        let id = Uuid::new_v4().to_string();
+        let file = if is_file_name(name) { name } else { id.as_str() };
+        let unusable = |source| DefinitionError::Path { name: name.to_owned(), source };
+        let directory = format!("{AUTO_DEFINITIONS_DIRECTORY}/{model_type}").parse::<RelPath>().map_err(unusable)?;
+        let path = directory.child(&format!("{file}.yaml")).map_err(unusable)?;
+        if let Some(definition) = self.existing(model_type, name)? {
+            return Ok(Defined { definition, written: None });
+        }
+
+        self.mark(&directory)?;
+        let target = path.under(self.root());
+        let mut staged = Staged::new(self.staging())?;
+        let text = definition_text(model_type, &id, name);
+        staged.file().write_all(text.as_bytes()).map_err(FileError::at("write", &target))?;
+        staged.file().sync_all().map_err(FileError::at("sync", &target))?;
+        if fsutil::install_new(&staged, &target)? {
+            let definition =
+                Definition { id: id.parse()?, name: name.to_owned(), model_type: model_type.clone(), path: target };
+            return Ok(Defined { definition, written: Some(path) });
+        }
+        match self.existing(model_type, name)? {
+            Some(definition) => Ok(Defined { definition, written: None }),
+            None => Err(DefinitionError::Foreign { name: name.to_owned(), path: target }),
+        }
+    }
+
+    fn existing(&self, model_type: &ModelType, name: &str) -> Result<Option<Definition>, FileError> {
+        let root = self.auto_definitions();
+        if is_file_name(name) {
+            let path = root.join(model_type.as_str()).join(format!("{name}.yaml"));
+            let found = read_definition(&root, &path)?;
+            return Ok(found.filter(|found| found.name == name && found.model_type == *model_type));
+        }
+        let definitions = find_definitions(&[root])?;
+        Ok(definitions.into_iter().find(|found| found.name == name && found.model_type == *model_type))
+    }
+}
+
+/// Reads one definition; `None` if the file does not exist or is none.
+fn read_definition(root: &Path, path: &Path) -> Result<Option<Definition>, FileError> {
+    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
+    let Some(text) = fsutil::read_text_if_exists(path, DEFINITION_BYTES_MAX)? else { return Ok(None) };
+    let node = match yaml::parse(&text, Limits::default()) {
+        Ok(node) => node,
+        Err(error) => {
+            debug!(path = %path.display(), %error, "cannot read a definition");
+            return Ok(None);
+        }
+    };
+    let field = |key| node.get(key).filter(|value| !value.is_null()).and_then(Node::as_text);
+    let (Some(id), Some(name)) = (field("id"), field("name")) else { return Ok(None) };
+    let directories = path.parent().and_then(|parent| parent.strip_prefix(root).ok()).and_then(Path::to_str);
+    let Some(model_type) = field("type").or(directories) else { return Ok(None) };
+    let (Ok(id), Ok(model_type)) = (id.parse(), model_type.parse()) else { return Ok(None) };
+    Ok(Some(Definition { id, name: name.to_owned(), model_type, path: path.to_owned() }))
+}
+
+/// Returns the document, shaped like those the existing swamp evaluates.
+fn definition_text(model_type: &ModelType, id: &str, name: &str) -> String {
+    let mut root = Mapping::default();
+    root.insert("type", Scalar::quoted(model_type.as_str()));
+    root.insert("id", Scalar::quoted(id));
+    root.insert("name", Scalar::quoted(name));
+    root.insert("version", Scalar::bare(1));
+    for key in ["tags", "globalArguments", "methods"] {
+        root.insert(key, Mapping::default());
+    }
+    yaml::emit(&root.into())
+}
+
+fn check_model_name(name: &str) -> Result<(), InvalidName> {
+    const NAME_BYTES_MAX: usize = 256;
+    let refused = |reason| Err(InvalidName::new("model name", name, reason));
+    match name {
+        _ if name.trim().is_empty() => refused("it is empty"),
+        _ if name.len() > NAME_BYTES_MAX => refused("it is longer than 256 bytes"),
+        _ if name.chars().any(char::is_control) => refused("it contains control characters"),
+        _ => Ok(()),
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let begins_well = bytes.first().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let fits = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    begins_well && bytes.len() <= FILE_NAME_BYTES_MAX && bytes.iter().all(fits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Giving a local version a higher number, because another machine claimed its own (trap T23).
+
+use crate::fsutil::{self, Published, StagedDirectory};
+
+use super::super::layout::{Artifact, RAW_FILE};
+use super::super::name::VersionNumber;
+use super::super::walk::Unreadable;
+use super::publish::publish_claimed;
+use super::{Changes, Store, StoreError};
+
+impl Store {
+    /// Moves a version to a higher, free number: same content, same id, another number.
+    ///
+    /// A crash in between leaves both, never neither.
+    pub fn renumber(
+        &self,
+        artifact: &Artifact,
+        source: VersionNumber,
+        target: VersionNumber,
+    ) -> Result<Changes, StoreError> {
+        let refused = |reason| StoreError::Refused { artifact: artifact.clone(), operation: "renumber", reason };
+        if target <= source {
+            return Err(refused("the new number is not higher"));
+        }
+        let mut metadata = self.metadata(artifact, source)?.map_err(|error| match error {
+            Unreadable::Wrong { source } => StoreError::Metadata { source },
+            Unreadable::File { source } => StoreError::File(source),
+            Unreadable::Absent => refused("the version has no metadata"),
+        })?;
+        metadata.version = target;
+
+        let directory = self.begin(artifact, "renumber")?;
+        let staged = StagedDirectory::new(&self.staging)?;
+        match staged.link(&directory.join(source.to_string()).join(RAW_FILE), RAW_FILE) {
+            // Metadata without content: a version that was not fetched in full.
+            Err(error) if error.is_not_found() => {}
+            linked => linked?,
+        }
+        let claim = directory.join(target.to_string());
+        if !fsutil::claim_directory(&claim)? || publish_claimed(&directory, &staged, &metadata)? != Published::Done {
+            return Err(StoreError::Contended { artifact: artifact.clone() });
+        }
+        let mut changes = Changes::none(artifact);
+        changes.add_version(target);
+        self.take_version(&mut changes, source)?;
+        self.settle(&mut changes)?;
+        Ok(changes)
+    }
+}

@@ -1,0 +1,5 @@
+//! The store against a temporary directory.
+
+mod basics;
+mod concurrency;
+mod life;
