@@ -7,6 +7,7 @@
 
 mod compare;
 mod conditions;
+pub mod directory;
 mod error;
 pub mod memory;
 pub mod prefixed;
