@@ -13,6 +13,7 @@ pub mod memory;
 pub mod prefixed;
 pub mod probe;
 pub mod retry;
+pub mod s3;
 
 use std::fmt;
 use std::ops::Range;
