@@ -99,6 +99,13 @@ impl Staged {
     pub fn path(&self) -> &Path {
         self.0.path()
     }
+
+    /// Gives up the name in the staging directory, which the caller has moved away, and returns the open file.
+    pub fn moved(self) -> Result<File, FileError> {
+        let path = self.0.path().to_owned();
+        let (file, _) = self.0.keep().map_err(|error| FileError::at("keep", &path)(error.error))?;
+        Ok(file)
+    }
 }
 
 fn stage(bytes: &[u8], staging: &Path, durability: Durability) -> Result<Staged, FileError> {

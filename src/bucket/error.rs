@@ -1,6 +1,8 @@
 //! What can go wrong between us and an object store.
 
 use crate::error::{Failure, Kind};
+use crate::fsutil::FileError;
+use crate::path::RelPath;
 
 /// A boxed cause.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -27,6 +29,18 @@ pub enum BucketError {
     Corrupt { key: String, source: Source },
 }
 
+impl BucketError {
+    /// Tells that the file to be written to `key` cannot be read on this machine.
+    pub(super) fn unreadable(key: &RelPath, source: FileError) -> Self {
+        Self::Unavailable { operation: "read the local file for", key: key.to_string(), source: source.into() }
+    }
+
+    /// Whether trying again may help: the store did not answer, or asked for patience.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if !source.is::<FileError>())
+    }
+}
+
 impl Failure for BucketError {
     fn kind(&self) -> Kind {
         match self {
@@ -42,7 +56,10 @@ impl Failure for BucketError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { hint, .. } => hint.clone(),
-            Self::Unavailable { .. } => Some("check the network and the endpoint, then try again".to_owned()),
+            Self::Unavailable { source, .. } => match source.downcast_ref::<FileError>() {
+                Some(local) => local.hint(),
+                None => Some("check the network and the endpoint, then try again".to_owned()),
+            },
             Self::NotFound { .. }
             | Self::NotModified { .. }
             | Self::Precondition { .. }

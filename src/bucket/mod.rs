@@ -1,11 +1,19 @@
 //! The port to bytes: our narrow view of an object store under a prefix.
 //!
-//! Every backend implements [`Bucket`] and passes the one contract suite in `tests/it/bucket_contract.rs`, which is
+//! Every backend implements [`Bucket`] and passes the one contract suite in `tests/it/bucket_contract`, which is
 //! the specification: conditional writes are atomic, a listing is in byte order of keys, reading gives the bytes of
 //! one version. A backend whose store ignores conditions (some S3-compatible servers do) is unsafe for locks;
 //! `swamp doctor` probes for it.
 
+mod compare;
+mod conditions;
+pub mod directory;
 mod error;
+pub mod memory;
+pub mod prefixed;
+pub mod probe;
+pub mod retry;
+pub mod s3;
 
 use std::fmt;
 use std::ops::Range;
@@ -76,7 +84,8 @@ pub enum Body {
 /// Conditions and range of a read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GetOptions {
-    /// Read these bytes only, clamped to the object's end; a start at or past the end is [`BucketError::Invalid`].
+    /// Read these bytes only, clamped to the object's end. An empty range, or a start at or past the end, is
+    /// [`BucketError::Invalid`].
     pub range: Option<Range<u64>>,
     /// Fail with [`BucketError::Precondition`] unless the object is in this state.
     pub if_match: Option<Version>,
