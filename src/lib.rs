@@ -45,4 +45,5 @@ pub mod index;
 pub mod lock;
 pub mod namespace;
 pub mod path;
+pub mod sync;
 pub mod yaml;

@@ -1,4 +1,4 @@
-//! The distributed mutex of a namespace or a model (formats.md 7), over any [`Bucket`] with conditional writes.
+//! The distributed mutex of a namespace or a model (formats.md 7), over any [`Bucket`](bucket::Bucket) with conditional writes.
 //!
 //! A lock is an object created with [`PutMode::Create`], renewed every [`HEARTBEAT`] by compare-and-swap, and deleted
 //! by its holder only. [`Held`] is the proof of holding; what must not happen without the lock asks for one. A holder

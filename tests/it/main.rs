@@ -4,3 +4,4 @@
 mod bucket_contract;
 mod bucket_directory;
 mod bucket_s3;
+mod sync;

@@ -1,0 +1,119 @@
+//! What crosses the boundary between a cache and a datastore (formats.md 4.6). Pure.
+
+use crate::data::layout::{self, Location};
+use crate::index::PartitionKey;
+use crate::path::RelPath;
+
+/// What becomes of a file below a namespace's root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crossing {
+    /// A file of an immutable version.
+    Immutable,
+    /// A file that is rewritten in place.
+    Mutable,
+    /// State of a swamp: never uploaded, never downloaded, never mentioned.
+    Internal,
+    /// A stray file (trap T16): stays here, and the reason is told.
+    Stray(&'static str),
+}
+
+/// Decides by name alone.
+pub(super) fn crossing(path: &RelPath) -> Crossing {
+    if is_internal(path) {
+        return Crossing::Internal;
+    }
+    if path.as_str() == EXPORT {
+        return Crossing::Internal;
+    }
+    if PartitionKey::of(path).is_none() {
+        return Crossing::Stray("it has no place in the index");
+    }
+    match path.segments().next() {
+        Some("data") if layout::is_immutable(path) => Crossing::Immutable,
+        Some("data") if Location::parse(path).is_some() => Crossing::Mutable,
+        Some("data") => Crossing::Stray("it is not a file of an artifact version"),
+        Some(_) if path.segments().count() == 1 => Crossing::Stray("it is not in a directory of the datastore"),
+        _ if is_temporary(path.file_name()) => Crossing::Stray("it looks like a temporary file"),
+        _ => Crossing::Mutable,
+    }
+}
+
+/// The published catalog of a namespace; written by the export alone.
+pub(super) const EXPORT: &str = ".catalog-export.json";
+
+/// Whether lazy pulls leave this file for later.
+pub(super) fn is_lazy(path: &RelPath) -> bool {
+    let mut segments = path.segments();
+    segments.next() == Some("data") && segments.next_back() == Some("raw") && segments.next_back().is_some()
+}
+
+fn is_internal(path: &RelPath) -> bool {
+    let whole = [".datastore-index.json", ".push-queue.json", ".datastore.lock", ".datastore-sync-state.json"];
+    let first = path.segments().next().unwrap_or_default();
+    let name = path.file_name();
+    whole.contains(&path.as_str())
+        || matches!(first, "_index" | "_control" | ".locks" | ".swamp-tmp")
+        || matches!(name, ".lock" | ".namespace.json" | ".runs-index.json")
+        || name.starts_with("_catalog.db")
+}
+
+/// Droppings of editors, network file systems and atomic writers.
+fn is_temporary(name: &str) -> bool {
+    let has_end = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let has_start = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    has_end(&[".tmp", ".swp", ".swx", ".swo", "~", ".part"]) || has_start(&[".fuse_hidden", ".nfs", ".#", "#", ".~"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(path: &str) -> Crossing {
+        crossing(&path.parse().expect("a path"))
+    }
+
+    const ID: &str = "0bc79a8f-d9d2-4ec5-a37f-8d88bbb3ee27";
+
+    #[test]
+    fn files_of_the_contract_cross() {
+        assert_eq!(of(&format!("data/aws/ec2/vpc/{ID}/state/1/raw")), Crossing::Immutable);
+        assert_eq!(of(&format!("data/workflow/{ID}/report/3/metadata.yaml")), Crossing::Immutable);
+        assert_eq!(of(&format!("data/workflow/{ID}/report/latest")), Crossing::Mutable);
+        assert_eq!(of("outputs/a/b/run/x.yaml"), Crossing::Mutable);
+        assert_eq!(of("auto-definitions/swamp/file/m.yaml"), Crossing::Mutable);
+        assert_eq!(of("workflow-runs/w/workflow-run-r.yaml"), Crossing::Mutable);
+    }
+
+    #[test]
+    fn internal_files_never_cross() {
+        let internal = [
+            "_index/_meta.json",
+            "_control/x",
+            ".namespace.json",
+            "data/a/b/.lock",
+            "data/_catalog.db-wal",
+            ".datastore-index.json",
+            ".catalog-export.json",
+        ];
+        for path in internal {
+            assert_eq!(of(path), Crossing::Internal, "{path}");
+        }
+    }
+
+    #[test]
+    fn t16_stray_files_stay_here_and_say_why() {
+        let strays = [
+            format!("data/aws/ec2/vpc/{ID}/state/1/.4f2a.tmp"),
+            format!("data/aws/ec2/vpc/{ID}/state/1/raw.swp"),
+            format!("data/aws/ec2/vpc/{ID}/.fuse_hidden0001"),
+            format!("data/aws/ec2/vpc/{ID}/state/12abc/raw"),
+            "outputs/a/b/run/.nfs00001".to_owned(),
+            "definitions-evaluated/solo/m.yaml".to_owned(),
+            "notes.txt".to_owned(),
+            "secrets/vault/key".to_owned(),
+        ];
+        for path in strays {
+            assert!(matches!(of(&path), Crossing::Stray(_)), "{path}");
+        }
+    }
+}

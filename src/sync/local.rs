@@ -1,0 +1,69 @@
+//! Looking at the files of a cache: what is there, and whether it is what was verified last.
+
+use std::path::Path;
+
+use super::plan::Local;
+use crate::fsutil::{self, FileError};
+use crate::index::{Known, Stamp, Verified};
+use crate::path::RelPath;
+
+/// Returns a file as it is now; it is read only if it may differ from what is known.
+pub(super) fn examine(root: &Path, path: &RelPath, known: Option<&Known>) -> Result<Local, FileError> {
+    let file = path.under(root);
+    let metadata = match std::fs::symlink_metadata(&file) {
+        Ok(metadata) if metadata.is_file() => metadata,
+        // A link or a directory in the place of a file is not the file.
+        Ok(_) => return Ok(Local::Absent { is_parent_gone: false }),
+        Err(error) if is_absent(&error) => {
+            let is_parent_gone = file.parent().is_some_and(|parent| !parent.is_dir());
+            return Ok(Local::Absent { is_parent_gone });
+        }
+        Err(error) => return Err(FileError::at("examine", &file)(error)),
+    };
+    let stamp = Stamp::from(&metadata);
+    if let Some(held) = known.and_then(|known| known.local.as_ref())
+        && held.stamp == stamp
+    {
+        return Ok(Local::Present(held.clone()));
+    }
+    match fsutil::digest_file(&file) {
+        // Length and hash of the same read; a file that is being written differs next time.
+        Ok(digested) => {
+            let stamp = Stamp { size: digested.size, ..stamp };
+            Ok(Local::Present(Verified { stamp, sha256: digested.sha256 }))
+        }
+        Err(error) if error.is_not_found() => Ok(Local::Absent { is_parent_gone: false }),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Visits every regular file that is `path` or lies below it, as paths relative to `root`. Names that cannot be keys
+/// are passed to `odd`.
+pub(super) fn files_below(
+    root: &Path,
+    path: Option<&RelPath>,
+    visit: &mut dyn FnMut(RelPath),
+    odd: &mut dyn FnMut(String),
+) -> Result<(), FileError> {
+    let start = path.map_or_else(|| root.to_owned(), |path| path.under(root));
+    let mut found = |file: &Path| match RelPath::between(root, file) {
+        Ok(path) => visit(path),
+        Err(error) => odd(error.to_string()),
+    };
+    match std::fs::symlink_metadata(&start) {
+        Ok(metadata) if metadata.is_file() => {
+            found(&start);
+            Ok(())
+        }
+        Ok(_) => fsutil::walk(&start, &mut |file| {
+            found(&file.path);
+            Ok(())
+        }),
+        Err(error) if is_absent(&error) => Ok(()),
+        Err(error) => Err(FileError::at("examine", &start)(error)),
+    }
+}

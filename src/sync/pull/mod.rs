@@ -1,0 +1,122 @@
+//! Bringing the cache up to date: read the shards that changed, plan each file, fetch, remove, record.
+
+mod carry_out;
+mod plan;
+
+use std::collections::BTreeMap;
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use self::plan::{Planned, plan_shard};
+use super::plan::Depth;
+use super::session::Session;
+use super::{Engine, PullReport, SyncError, boundary};
+use crate::index::{Entries, Head, Layout, Probe, Seen, ShardId};
+use crate::path::RelPath;
+
+/// How many files are planned before they are fetched: bounds memory, not concurrency.
+const BATCH_FILES_MAX: usize = 10_000;
+
+impl Engine {
+    pub(super) async fn pull(&self, depth: Depth, stop: CancellationToken) -> Result<PullReport, SyncError> {
+        let mut session = self.session(stop).await?;
+        let report = session.pull(depth).await?;
+        self.apply(&report)?;
+        Ok(report)
+    }
+}
+
+impl Session<'_> {
+    /// Pulls what changed; exactly one request if nothing did.
+    async fn pull(&mut self, depth: Depth) -> Result<PullReport, SyncError> {
+        match self.engine.index.probe(self.mirror.head()).await? {
+            Probe::Changed(seen) => self.catch_up(seen, depth).await,
+            Probe::Unchanged if depth == Depth::Content && !self.mirror.head().is_hydrated => {
+                // An earlier pull left content for later (trap T5): this one asked for it.
+                let shards = self.mirror.head().shards().collect();
+                let head = self.mirror.head().clone();
+                self.reconcile(shards, head, depth).await
+            }
+            Probe::Unchanged => Ok(PullReport::default()),
+        }
+    }
+
+    /// Brings the cache to the state of the index that was seen.
+    pub(super) async fn catch_up(&mut self, seen: Seen, depth: Depth) -> Result<PullReport, SyncError> {
+        let old = self.mirror.head().clone();
+        if seen.layout() == Layout::Absent {
+            if old.layout != Layout::Absent {
+                return Err(SyncError::IndexGone { namespace: self.engine.parts.namespace.clone() });
+            }
+            let shards = self.discover().await?;
+            return self.reconcile(shards, old, depth).await;
+        }
+        let refreshed = self.engine.index.refresh(&self.mirror, seen).await?;
+        let mut shards = refreshed.shards;
+        if depth == Depth::Content && !old.is_hydrated {
+            shards.extend(refreshed.head.shards());
+            shards.sort();
+            shards.dedup();
+        }
+        let mut head = refreshed.head;
+        head.is_hydrated = old.is_hydrated || old.layout == Layout::Absent;
+        self.reconcile(shards, head, depth).await
+    }
+
+    /// Finds files that lie in the datastore without an index; the next push publishes one that names them.
+    async fn discover(&mut self) -> Result<Vec<ShardId>, SyncError> {
+        let crosses = |path: &RelPath| {
+            matches!(boundary::crossing(path), boundary::Crossing::Immutable | boundary::Crossing::Mutable)
+        };
+        let mut groups: BTreeMap<ShardId, Entries> = BTreeMap::new();
+        for (path, entry) in self.engine.index.discover(crosses).await? {
+            if let Some(shard) = self.mirror.shard_of(&path) {
+                groups.entry(shard).or_default().insert(path, entry);
+            }
+        }
+        if !groups.is_empty() {
+            info!(shards = groups.len(), "files without an index found");
+        }
+        for (shard, entries) in &groups {
+            let mut record = self.mirror.record(shard)?;
+            record.entries.clone_from(entries);
+            self.mirror.set_record(shard, &record)?;
+        }
+        let shards: Vec<ShardId> = groups.into_keys().collect();
+        self.discovered.clone_from(&shards);
+        Ok(shards)
+    }
+
+    /// Makes the local files of some shards what their records say, then saves `head`.
+    async fn reconcile(&mut self, shards: Vec<ShardId>, mut head: Head, depth: Depth) -> Result<PullReport, SyncError> {
+        let (dirty, _) = self.engine.parts.watermark.snapshot()?;
+        let mut report = PullReport::default();
+        let mut is_settled = true;
+        let mut batch = Vec::new();
+        let mut planned_files = 0;
+        for shard in shards {
+            let record = self.mirror.record(&shard)?;
+            let plan = plan_shard(&self.engine.places, &record, &dirty, depth)?;
+            if plan.changes_files() {
+                self.engine.announce_changes()?;
+            }
+            planned_files += plan.downloads.len();
+            batch.push(Planned { shard, record, plan });
+            if planned_files >= BATCH_FILES_MAX {
+                is_settled &= self.carry_out(std::mem::take(&mut batch), &mut report).await?;
+                planned_files = 0;
+            }
+        }
+        is_settled &= self.carry_out(batch, &mut report).await?;
+        if depth == Depth::Content {
+            head.is_hydrated = true;
+        } else if report.postponed > 0 {
+            head.is_hydrated = false;
+        }
+        if is_settled {
+            self.mirror.set_head(head)?;
+        }
+        Ok(report)
+    }
+}

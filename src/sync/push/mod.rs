@@ -1,0 +1,77 @@
+//! Bringing the datastore up to date: catch up, upload what is new, then commit under the lock.
+//!
+//! Immutable files are created before the lock is taken, each by a conditional write, so that two machines cannot
+//! publish different bytes under one version number (trap T23). Mutable files are written under the lock, after a last
+//! look at the index: nobody else commits meanwhile, so index and object cannot disagree. Objects are deleted after the
+//! index no longer names them (trap T24). The catalog is published before the last write, which makes all visible.
+
+mod commit;
+mod plan;
+mod upload;
+
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::plan::Depth;
+use super::session::Session;
+use super::{Engine, PushReport, SyncError};
+use crate::index::{Head, Layout, Probe, Record, Seen, ShardId};
+
+impl Engine {
+    pub(super) async fn push(&self, stop: CancellationToken) -> Result<PushReport, SyncError> {
+        self.session(stop).await?.push().await
+    }
+}
+
+impl Session<'_> {
+    /// Pushes what is dirty; exactly one request if nothing is.
+    async fn push(&mut self) -> Result<PushReport, SyncError> {
+        let mut report = PushReport::default();
+        let (dirty, mark) = self.engine.parts.watermark.snapshot()?;
+        let is_export_due = self.engine.is_export_due()?;
+        match self.engine.index.probe(self.mirror.head()).await? {
+            Probe::Unchanged => {}
+            Probe::Changed(seen) if seen.layout() == Layout::Absent && self.mirror.head().layout != Layout::Absent => {
+                self.forget_everything()?;
+                return Box::pin(self.push()).await;
+            }
+            // Nothing to say: what others published is for a pull to fetch.
+            Probe::Changed(_) if dirty.is_empty() && !is_export_due => {}
+            Probe::Changed(seen) => self.catch_up_before_push(seen, &mut report).await?,
+        }
+        if dirty.is_empty() && !is_export_due {
+            return Ok(report);
+        }
+        let mut plan = self.plan_push(&dirty)?;
+        self.upload_versions(&mut plan, &dirty, &mut report).await?;
+        // Catching up or renumbering may have changed what the catalog says.
+        let is_export_due = self.engine.is_export_due()?;
+        if !plan.is_empty() || is_export_due {
+            let lock = self.engine.parts.lock.stopping_with(self.stop.clone());
+            lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await?;
+        } else {
+            self.record_verified(&plan)?;
+        }
+        report.strays = plan.strays;
+        self.engine.parts.watermark.clear(mark)?;
+        Ok(report)
+    }
+
+    /// The datastore was emptied behind our back: this cache publishes all it has.
+    fn forget_everything(&mut self) -> Result<(), SyncError> {
+        warn!("the index has disappeared from the datastore; publishing everything this cache holds");
+        let shards: Vec<ShardId> = self.mirror.head().shards().collect();
+        for shard in shards {
+            self.mirror.set_record(&shard, &Record::default())?;
+        }
+        self.engine.parts.watermark.mark(None)?;
+        Ok(self.mirror.set_head(Head::default())?)
+    }
+
+    async fn catch_up_before_push(&mut self, seen: Seen, report: &mut PushReport) -> Result<(), SyncError> {
+        let caught_up = self.catch_up(seen, Depth::Metadata).await?;
+        self.engine.apply(&caught_up)?;
+        report.caught_up.add(caught_up);
+        Ok(())
+    }
+}

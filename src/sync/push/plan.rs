@@ -1,0 +1,117 @@
+//! Planning a push: everything dirty is compared with the index.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::warn;
+
+use super::super::boundary::{self, Crossing};
+use super::super::plan::{Facts, Local, PushAction};
+use super::super::report::Stray;
+use super::super::session::Session;
+use super::super::watermark::DirtySet;
+use super::super::{SyncError, local};
+use crate::index::{Entry, Layout, Record, ShardId, Verified};
+use crate::path::RelPath;
+
+/// What a push does.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PushPlan {
+    pub(super) creates: BTreeMap<RelPath, Verified>,
+    pub(super) writes: BTreeMap<RelPath, Verified>,
+    pub(super) deletes: BTreeSet<RelPath>,
+    /// Entries of an index that was never published.
+    pub(super) discovered: Vec<Entry>,
+    pub(super) verified: BTreeMap<RelPath, Verified>,
+    pub(super) strays: Vec<Stray>,
+}
+
+impl PushPlan {
+    pub(super) fn is_empty(&self) -> bool {
+        self.creates.is_empty() && self.writes.is_empty() && self.deletes.is_empty() && self.discovered.is_empty()
+    }
+}
+
+impl Session<'_> {
+    /// Compares everything dirty with the index.
+    pub(super) fn plan_push(&self, dirty: &DirtySet) -> Result<PushPlan, SyncError> {
+        let mut plan = PushPlan::default();
+        let mut by_shard: BTreeMap<ShardId, BTreeSet<RelPath>> = BTreeMap::new();
+        let mut strays = Vec::new();
+        let mut found = |path: RelPath| match (boundary::crossing(&path), self.mirror.shard_of(&path)) {
+            (Crossing::Internal, _) | (_, None) if boundary::crossing(&path) == Crossing::Internal => {}
+            (Crossing::Stray(reason), _) => strays.push(Stray { path, reason }),
+            (_, Some(shard)) => {
+                by_shard.entry(shard).or_default().insert(path);
+            }
+            (_, None) => {}
+        };
+        let root = &self.engine.places.root;
+        let mut odd = |reason| warn!(reason, "file name cannot be a key");
+        if dirty.is_everything {
+            local::files_below(root, None, &mut found, &mut odd)?;
+        } else {
+            for path in &dirty.paths {
+                local::files_below(root, Some(path), &mut found, &mut odd)?;
+            }
+        }
+        plan.strays = strays;
+        // Files that were here and are gone show up only in what this cache knows.
+        let may_hold = |shard: &ShardId| dirty.paths.iter().any(|path| shard.may_hold(path));
+        for shard in self.mirror.head().shards().filter(may_hold) {
+            by_shard.entry(shard).or_default();
+        }
+        self.plan_founding(&mut plan)?;
+        for (shard, mut paths) in by_shard {
+            let record = self.mirror.record(&shard)?;
+            paths.extend(record.known.keys().filter(|path| dirty.is_named(path)).cloned());
+            for path in paths {
+                self.plan_file(path, &record, dirty, &mut plan)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// A new index names what lay in the datastore before.
+    fn plan_founding(&self, plan: &mut PushPlan) -> Result<(), SyncError> {
+        if self.mirror.head().layout != Layout::Absent {
+            return Ok(());
+        }
+        for shard in &self.discovered {
+            let record = self.mirror.record(shard)?;
+            plan.discovered.extend(record.entries.into_values().map(|entry| {
+                let verified = record.known.get(&entry.key).and_then(|known| known.local.as_ref());
+                Entry { sha256: verified.map(|verified| verified.sha256.clone()), ..entry }
+            }));
+        }
+        Ok(())
+    }
+
+    fn plan_file(
+        &self,
+        path: RelPath,
+        record: &Record,
+        dirty: &DirtySet,
+        plan: &mut PushPlan,
+    ) -> Result<(), SyncError> {
+        let known = record.known.get(&path);
+        let local = local::examine(&self.engine.places.root, &path, known)?;
+        let is_named_dirty = dirty.is_named(&path);
+        let facts = Facts { path: &path, entry: record.entries.get(&path), known, local: &local, is_named_dirty };
+        match (facts.push(), local) {
+            (PushAction::Create, Local::Present(verified)) => {
+                plan.creates.insert(path, verified);
+            }
+            (PushAction::Write, Local::Present(verified)) => {
+                plan.writes.insert(path, verified);
+            }
+            (PushAction::Verified, Local::Present(verified)) => {
+                plan.verified.insert(path, verified);
+            }
+            (PushAction::Delete, _) => {
+                plan.deletes.insert(path);
+            }
+            (PushAction::Nothing | PushAction::Create | PushAction::Write | PushAction::Verified, _) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! One process at a time works on a cache; this is its turn.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, SyncError};
+use crate::fsutil;
+use crate::index::{Mirror, ShardId};
+
+/// How long to wait for another process that synchronises the same cache.
+const TURN_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// How often to look whether it is done.
+const TURN_POLL: Duration = Duration::from_millis(100);
+
+/// A turn at a cache, with the local copy of the index.
+#[derive(Debug)]
+pub(super) struct Session<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) mirror: Mirror,
+    pub(super) stop: CancellationToken,
+    /// Shards of an index that is still to be founded, for files that were found without one.
+    pub(super) discovered: Vec<ShardId>,
+    /// Released when the session ends, also by a crash.
+    _turn: File,
+}
+
+impl Engine {
+    /// Waits for our turn at the cache.
+    pub(super) async fn session(&self, stop: CancellationToken) -> Result<Session<'_>, SyncError> {
+        let clock = Arc::clone(&self.parts.clock);
+        let started = clock.elapsed();
+        let path = self.parts.state.join("sync.lock");
+        loop {
+            if let Some(turn) = fsutil::try_lock_exclusively(&path)? {
+                if self.changes_flag().exists() {
+                    self.is_catalog_behind.store(true, Ordering::Release);
+                }
+                let directory = self.parts.state.join("index");
+                let mirror = Mirror::open(&directory, &self.parts.staging, self.founding())?;
+                return Ok(Session { engine: self, mirror, stop, discovered: Vec::new(), _turn: turn });
+            }
+            let waited = clock.elapsed().saturating_sub(started);
+            if waited >= TURN_WAIT_MAX {
+                return Err(SyncError::Busy { waited });
+            }
+            if stop.run_until_cancelled(clock.sleep(TURN_POLL)).await.is_none() {
+                return Err(SyncError::Interrupted { direction: "synchronisation" });
+            }
+        }
+    }
+}

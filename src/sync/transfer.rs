@@ -1,0 +1,102 @@
+//! Moving single files, with what arrives compared with what was promised.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use futures::stream::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::boundary::{self, Crossing};
+use crate::bucket::{Body, Bucket, BucketError, GetOptions, PutMode};
+use crate::fsutil::{self, Durability, FileError, Staged};
+use crate::index::{Entry, Stamp, Verified};
+use crate::path::RelPath;
+
+/// The directories that a transfer works in.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// The namespace's root in the cache.
+    pub(super) root: PathBuf,
+    /// Where files are staged, on the same file system.
+    pub(super) staging: PathBuf,
+}
+
+/// A failed transfer of one file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransferError {
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl TransferError {
+    /// Returns the error as one of the store, which aggregated failures carry.
+    pub(super) fn into_bucket_error(self, operation: &'static str, path: &RelPath) -> BucketError {
+        match self {
+            Self::Bucket(error) => error,
+            Self::File(error) => BucketError::Unavailable { operation, key: path.to_string(), source: Box::new(error) },
+        }
+    }
+}
+
+impl Places {
+    /// Fetches a file into its place in the cache.
+    ///
+    /// An immutable file must be what its entry says. A mutable one may be newer than the entry, when its writer has not
+    /// committed yet: it is taken as it is, and what is returned tells that it differs.
+    pub(super) async fn download(&self, bucket: &dyn Bucket, entry: &Entry) -> Result<Verified, TransferError> {
+        let mut object = bucket.get(&entry.key, GetOptions::default()).await?;
+        let mut staged = Staged::new(&self.staging)?;
+        let mut hasher = Sha256::new();
+        let mut size = 0;
+        while let Some(chunk) = object.body.next().await {
+            let chunk = chunk?;
+            size += chunk.len() as u64;
+            hasher.update(&chunk);
+            staged.file().write_all(&chunk).map_err(FileError::at("write", staged.path()))?;
+        }
+        let sha256 = hex::encode(hasher.finalize());
+        let differs = size != entry.size || entry.sha256.as_ref().is_some_and(|expected| *expected != sha256);
+        if differs && boundary::crossing(&entry.key) == Crossing::Immutable {
+            let expected = entry.sha256.as_deref().unwrap_or("unknown");
+            let text =
+                format!("{size} bytes with hash {sha256}, its index entry says {} bytes, {expected}", entry.size);
+            return Err(BucketError::Corrupt { key: entry.key.to_string(), source: text.into() }.into());
+        }
+        let target = entry.key.under(&self.root);
+        // One `syncfs` per batch follows before anything is recorded as verified.
+        fsutil::install(staged, &target, Durability::Relaxed)?;
+        let metadata = std::fs::symlink_metadata(&target).map_err(FileError::at("examine", &target))?;
+        Ok(Verified { stamp: Stamp::from(&metadata), sha256 })
+    }
+
+    /// Sends a file.
+    pub(super) async fn upload(&self, bucket: &dyn Bucket, path: &RelPath, mode: PutMode) -> Result<(), TransferError> {
+        bucket.put(path, Body::File(path.under(&self.root)), mode).await?;
+        Ok(())
+    }
+}
+
+/// Whether the object has exactly this content: reads it only if its size fits.
+pub(super) async fn has_content(bucket: &dyn Bucket, path: &RelPath, local: &Verified) -> Result<bool, BucketError> {
+    let mut object = match bucket.get(path, GetOptions::default()).await {
+        Ok(object) => object,
+        Err(BucketError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if object.meta.size != local.stamp.size {
+        return Ok(false);
+    }
+    let mut hasher = Sha256::new();
+    while let Some(chunk) = object.body.next().await {
+        hasher.update(&chunk?);
+    }
+    Ok(hex::encode(hasher.finalize()) == local.sha256)
+}
+
+/// Returns the file's modification time as index entries show it.
+pub(super) fn modified(file: &Path) -> Option<String> {
+    let modified = std::fs::symlink_metadata(file).ok()?.modified().ok()?;
+    Some(crate::clock::Timestamp::from(modified).to_string())
+}

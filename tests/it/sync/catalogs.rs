@@ -1,0 +1,93 @@
+//! The catalog follows pull, and travels between namespaces.
+
+use super::world::World;
+
+#[test]
+fn a_reader_lists_the_writers_data_after_a_pull() {
+    let world = World::namespaced();
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    reader.pull();
+    writer.put("vpc", "state", "one");
+    writer.push();
+
+    reader.pull();
+
+    assert_eq!(reader.names(), ["state"]);
+    assert_eq!(reader.rows(Some("infra")), writer.rows(Some("infra")));
+}
+
+#[test]
+fn another_namespace_is_seen_by_its_catalog_only() {
+    let world = World::namespaced();
+    let (infra, security) = (world.machine("infra", "one"), world.machine("security", "two"));
+    infra.put("vpc", "state", "secret bytes");
+    infra.push();
+
+    let pulled = security.pull_catalogs(&["infra", "ghost"]);
+    security.pull();
+
+    assert_eq!(pulled, [("infra".to_owned(), Some(1)), ("ghost".to_owned(), None)]);
+    assert_eq!(security.rows(Some("infra")), infra.rows(Some("infra")));
+    assert!(security.tree().is_empty());
+}
+
+#[test]
+fn a_catalog_that_did_not_change_is_confirmed_by_one_request() {
+    let world = World::namespaced();
+    let (infra, security) = (world.machine("infra", "one"), world.machine("security", "two"));
+    infra.put("vpc", "state", "x");
+    infra.push();
+    security.pull_catalogs(&["infra"]);
+
+    let requests = world.requests_of(|| {
+        security.pull_catalogs(&["infra"]);
+    });
+
+    assert_eq!(requests, 1);
+    assert_eq!(security.rows(Some("infra")).len(), 1);
+}
+
+#[test]
+fn rows_that_vanish_there_vanish_here() {
+    let world = World::namespaced();
+    let (infra, security) = (world.machine("infra", "one"), world.machine("security", "two"));
+    infra.put("vpc", "state", "x");
+    infra.put("vpc", "kept", "x");
+    infra.push();
+    security.pull_catalogs(&["infra"]);
+    infra.delete("vpc", "state");
+    infra.push();
+
+    security.pull_catalogs(&["infra"]);
+
+    assert_eq!(security.rows(Some("infra")), infra.rows(Some("infra")));
+}
+
+#[test]
+fn t18_a_denied_catalog_is_an_error_and_not_a_skipped_one() {
+    let world = World::namespaced();
+    let security = world.machine("security", "two");
+    world.deny("infra/.catalog-export.json");
+
+    let refused = security.try_pull_catalogs(&["infra"]).expect_err("denied");
+
+    assert_eq!(refused.to_string(), "cannot pull the catalog of namespace `infra`");
+}
+
+#[test]
+fn foreign_content_is_one_request_and_remembered() {
+    let world = World::namespaced();
+    let (infra, security) = (world.machine("infra", "one"), world.machine("security", "two"));
+    let directory = infra.put("vpc", "state", "secret bytes");
+    infra.push();
+
+    let requests = world.requests_of(|| {
+        for _ in 0..3 {
+            assert_eq!(security.fetch("infra", &format!("{directory}/1/raw")).as_deref(), Some("secret bytes"));
+            assert_eq!(security.fetch("infra", "data/none"), None);
+        }
+    });
+
+    assert_eq!(requests, 2);
+    assert!(security.tree().is_empty());
+}

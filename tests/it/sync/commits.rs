@@ -1,0 +1,140 @@
+//! What survives crashes, lost replies and concurrent writers.
+
+use super::world::World;
+
+#[test]
+fn a_push_that_fails_anywhere_is_completed_by_the_next_one() {
+    let world = World::namespaced();
+    let all = {
+        let probe = World::namespaced();
+        let writer = probe.machine("infra", "writer");
+        writer.put("vpc", "state", "one");
+        probe.requests_of(|| drop(writer.push()))
+    };
+    for request in 1..=all {
+        let namespace = format!("n{request}");
+        let writer = world.machine(&namespace, "writer");
+        writer.put("vpc", "state", "one");
+
+        world.fail_request(request);
+        drop(writer.try_push());
+        world.heal();
+        world.forget_locks();
+        writer.push();
+
+        let reader = world.machine(&namespace, "reader");
+        reader.pull();
+        assert_eq!(reader.tree(), writer.tree(), "request {request} failed");
+        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new());
+        assert_eq!(world.exported_names(&namespace), ["state"], "request {request} failed");
+    }
+}
+
+#[test]
+fn a_write_whose_reply_is_lost_is_recognised() {
+    let world = World::namespaced();
+    let all = {
+        let probe = World::namespaced();
+        let writer = probe.machine("infra", "writer");
+        writer.put("vpc", "state", "one");
+        probe.requests_of(|| drop(writer.push()))
+    };
+    for request in 1..=all {
+        let namespace = format!("n{request}");
+        let writer = world.machine(&namespace, "writer");
+        writer.put("vpc", "state", "one");
+
+        world.lose_reply(request);
+        drop(writer.try_push());
+        world.heal();
+        world.forget_locks();
+        writer.push();
+
+        let reader = world.machine(&namespace, "reader");
+        reader.pull();
+        assert_eq!(reader.tree(), writer.tree(), "reply {request} was lost");
+        assert_eq!(reader.contents("vpc", "state"), ["one"], "reply {request} was lost");
+    }
+}
+
+#[test]
+fn t25_a_commit_under_a_stolen_lock_loses_no_update() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "first", "x");
+    one.push();
+    other.pull();
+    one.put("vpc", "mine", "x");
+    other.put("vpc", "yours", "y");
+
+    // While `one` is about to write its first shard, its lock is taken and `other` commits.
+    let (thief, accomplice) = (world.clone(), other);
+    world.before_write_of("_index/data--swamp--file", move || {
+        thief.forget_locks();
+        accomplice.push();
+    });
+    drop(one.try_push());
+    world.heal();
+    one.push();
+
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.names(), ["first", "mine", "yours"]);
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
+fn an_emptied_bucket_deletes_nothing_here_and_is_filled_again_by_a_push() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "state", "one");
+    writer.push();
+    world.empty();
+
+    let refused = writer.try_pull().expect_err("the index is gone");
+    writer.push();
+
+    assert!(refused.to_string().contains("has disappeared"), "{refused}");
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.tree(), writer.tree());
+}
+
+#[test]
+fn files_without_an_index_are_discovered() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "state", "one");
+    writer.push();
+    world.remove_index("infra");
+
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.read("vpc", "state"), "one");
+
+    reader.put("vpc", "second", "two");
+    reader.push();
+    let third = world.machine("infra", "third");
+    third.pull();
+    assert_eq!(third.names(), ["second", "state"]);
+}
+
+#[test]
+fn two_writers_that_alternate_converge() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "shared", "0");
+    one.push();
+    other.pull();
+    for round in 1..6 {
+        one.put("vpc", "shared", &format!("one {round}"));
+        other.put("vpc", "shared", &format!("other {round}"));
+        one.push();
+        other.push();
+    }
+    one.pull();
+    other.pull();
+
+    assert_eq!(one.tree(), other.tree());
+    assert_eq!(one.contents("vpc", "shared").len(), 11);
+}

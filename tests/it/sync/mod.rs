@@ -1,0 +1,8 @@
+//! The sync engine with real parts: caches on disk, a bucket in memory, several machines.
+
+mod catalogs;
+mod commits;
+mod counting;
+mod scripted;
+mod traps;
+mod world;
