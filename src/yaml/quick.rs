@@ -1,7 +1,7 @@
 //! A quick reader of the plainest documents: lines of `key: value`, at most one level deep.
 //!
 //! Nearly every `metadata.yaml` is one, and a catalog is rebuilt from a hundred thousand of them: the full parser takes
-//! ten times as long. Whatever is not obviously such a document is left to the full parser, errors included.
+//! six times as long. Whatever is not obviously such a document is left to the full parser, errors included.
 
 use indexmap::map::Entry as Slot;
 
