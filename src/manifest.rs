@@ -1,0 +1,261 @@
+//! `.namespace.json`: which repository a namespace of a datastore belongs to (formats.md 3.2).
+//!
+//! A namespace is registered by creating its manifest, so that of two repositories that want one name exactly one gets
+//! it. Registration comes before `.swamp.yaml` changes (trap T11).
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+
+use crate::bucket::{self, Body, Bucket, BucketError, ListOptions, PutMode};
+use crate::clock::Timestamp;
+use crate::error::{Failure, Kind};
+use crate::namespace::Namespace;
+use crate::path::RelPath;
+
+/// The file name of a manifest.
+pub const FILE_NAME: &str = ".namespace.json";
+
+/// The largest manifest we read, in bytes.
+const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
+
+/// How many manifests are read at once.
+const READS_MAX: usize = 8;
+
+/// The record that a namespace is registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// The namespace, as its owner spells it; the directory decides.
+    pub namespace: String,
+    /// The repository that owns it.
+    #[serde(default)]
+    pub repo_id: String,
+    /// When it was registered.
+    #[serde(default)]
+    pub registered_at: String,
+}
+
+/// A namespace that a datastore holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its name.
+    pub namespace: Namespace,
+    /// Its manifest, `None` if it is unreadable.
+    pub manifest: Option<Manifest>,
+}
+
+/// What registering changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// The namespace is ours from now on.
+    New,
+    /// It already was.
+    AlreadyOurs,
+}
+
+/// A namespace that could not be registered or looked up.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message is the documentation")]
+pub enum ManifestError {
+    #[error("namespace `{namespace}` belongs to another repository")]
+    Taken { namespace: Namespace, source: Ownership },
+    #[error("`{location}` is not a namespace manifest")]
+    Damaged { location: String, source: serde_json::Error },
+    #[error("cannot register namespace `{namespace}`")]
+    Register { namespace: Namespace, source: BucketError },
+    #[error("cannot read the registration of namespace `{namespace}`")]
+    Read { namespace: Namespace, source: BucketError },
+    #[error("cannot list the namespaces of the datastore")]
+    List(#[source] BucketError),
+}
+
+/// Two repositories that claim one namespace.
+#[derive(Debug, thiserror::Error)]
+#[error("its manifest names repository {owner}, this one is {claimant}")]
+pub struct Ownership {
+    owner: String,
+    claimant: String,
+}
+
+impl Failure for ManifestError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Taken { .. } => Kind::Conflict,
+            Self::Damaged { .. } => Kind::Corrupt,
+            Self::Register { source, .. } | Self::Read { source, .. } | Self::List(source) => source.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Taken { .. } => Some("choose another name with `swamp datastore namespace set <NAME>`".to_owned()),
+            Self::Damaged { location, .. } => {
+                Some(format!("find out whose namespace it is, then delete `{location}` and register it again"))
+            }
+            Self::Register { source, .. } | Self::Read { source, .. } | Self::List(source) => source.hint(),
+        }
+    }
+}
+
+/// Returns the key of a namespace's manifest.
+pub fn key(namespace: &Namespace) -> RelPath {
+    RelPath::from_trusted(format!("{namespace}/{FILE_NAME}"))
+}
+
+/// Makes a namespace this repository's, unless it is another's. Repeating it is harmless.
+pub async fn register(
+    bucket: &dyn Bucket,
+    namespace: &Namespace,
+    repo_id: &str,
+    now: Timestamp,
+) -> Result<Registration, ManifestError> {
+    let manifest =
+        Manifest { namespace: namespace.to_string(), repo_id: repo_id.to_owned(), registered_at: now.to_string() };
+    let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    match bucket.put(&key(namespace), Body::Bytes(bytes.into()), PutMode::Create).await {
+        Ok(_) => Ok(Registration::New),
+        // Also the answer to a repeated write whose first reply was lost: the content decides.
+        Err(BucketError::Precondition { .. }) => check_owner(bucket, namespace, repo_id).await,
+        Err(source) => Err(ManifestError::Register { namespace: namespace.clone(), source }),
+    }
+}
+
+async fn check_owner(bucket: &dyn Bucket, namespace: &Namespace, repo_id: &str) -> Result<Registration, ManifestError> {
+    let found = read(bucket, namespace).await?;
+    let owner = found.map(|manifest| manifest.repo_id).unwrap_or_default();
+    if owner == repo_id {
+        return Ok(Registration::AlreadyOurs);
+    }
+    let owner = if owner.is_empty() { "without a name".to_owned() } else { owner };
+    let source = Ownership { owner, claimant: repo_id.to_owned() };
+    Err(ManifestError::Taken { namespace: namespace.clone(), source })
+}
+
+/// Returns who registered a namespace, `None` if nobody did.
+pub async fn read(bucket: &dyn Bucket, namespace: &Namespace) -> Result<Option<Manifest>, ManifestError> {
+    let key = key(namespace);
+    let found = bucket::read_if_exists(bucket, &key, MANIFEST_BYTES_MAX).await;
+    let found = found.map_err(|source| ManifestError::Read { namespace: namespace.clone(), source })?;
+    let Some((_, bytes)) = found else { return Ok(None) };
+    let parsed = serde_json::from_slice(&bytes);
+    parsed.map(Some).map_err(|source| ManifestError::Damaged { location: bucket.locate(key.as_str()), source })
+}
+
+/// Returns the namespaces of a datastore in byte order of names.
+///
+/// Costs two requests per top-level directory, however many objects it holds.
+pub async fn list(bucket: &dyn Bucket) -> Result<Vec<Registered>, ManifestError> {
+    let candidates = top_level(bucket).await.map_err(ManifestError::List)?;
+    let reads = candidates.into_iter().map(async |namespace| match read(bucket, &namespace).await {
+        Ok(None) => Ok(None),
+        Ok(Some(manifest)) => Ok(Some(Registered { namespace, manifest: Some(manifest) })),
+        // Somebody's broken manifest must not hide the other namespaces.
+        Err(ManifestError::Damaged { .. }) => Ok(Some(Registered { namespace, manifest: None })),
+        Err(error) => Err(error),
+    });
+    stream::iter(reads).buffered(READS_MAX).try_filter_map(async |found| Ok(found)).try_collect().await
+}
+
+/// Returns the top-level directories whose names could be namespaces.
+async fn top_level(bucket: &dyn Bucket) -> Result<Vec<Namespace>, BucketError> {
+    let mut found = Vec::new();
+    let mut start_after = None;
+    loop {
+        let page = bucket.list(ListOptions { prefix: None, start_after, page_size: Some(1) }).await?;
+        let first = page.objects.first().map(|object| object.key.as_str().to_owned());
+        start_after = match (first, page.next) {
+            (Some(key), next) => match key.split_once('/') {
+                Some((directory, _)) => {
+                    found.extend(directory.parse::<Namespace>().ok());
+                    // The character after `/`: everything below the directory sorts before it.
+                    Some(format!("{directory}0"))
+                }
+                None if next.is_some() => Some(key),
+                None => return Ok(found),
+            },
+            // Nothing but keys that cannot be used on this page.
+            (None, Some(next)) => Some(next),
+            (None, None) => return Ok(found),
+        };
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "`#[tokio::test]` blocks on its own runtime")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::bucket::memory::MemoryBucket;
+    use crate::clock::ManualClock;
+
+    fn store() -> MemoryBucket {
+        MemoryBucket::new(Arc::new(ManualClock::new(Timestamp::default())))
+    }
+
+    fn namespace(text: &str) -> Namespace {
+        text.parse().expect("a namespace")
+    }
+
+    async fn put(bucket: &MemoryBucket, key: &str, text: &'static str) {
+        let key = key.parse().expect("a key");
+        bucket.put(&key, Body::Bytes(text.into()), PutMode::Overwrite).await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn registering_twice_is_harmless_and_the_first_registration_stays() {
+        let bucket = store();
+        let infra = namespace("infra");
+
+        let first = register(&bucket, &infra, "r1", Timestamp::default()).await.expect("registered");
+        let again = register(&bucket, &infra, "r1", Timestamp::from_milliseconds(1)).await.expect("ours already");
+
+        assert_eq!((first, again), (Registration::New, Registration::AlreadyOurs));
+        let found = read(&bucket, &infra).await.expect("readable").expect("there");
+        assert_eq!(found.registered_at, "1970-01-01T00:00:00.000Z");
+    }
+
+    #[tokio::test]
+    async fn a_taken_namespace_is_refused_with_its_owner() {
+        let bucket = store();
+        register(&bucket, &namespace("infra"), "r1", Timestamp::default()).await.expect("registered");
+
+        let refused = register(&bucket, &namespace("infra"), "r2", Timestamp::default()).await.expect_err("taken");
+
+        assert_eq!(refused.kind(), Kind::Conflict);
+        let ManifestError::Taken { source, .. } = refused else { panic!("{refused}") };
+        assert_eq!(source.to_string(), "its manifest names repository r1, this one is r2");
+    }
+
+    #[tokio::test]
+    async fn the_manifest_has_the_form_of_the_contract() {
+        let bucket = store();
+        register(&bucket, &namespace("infra"), "r1", Timestamp::default()).await.expect("registered");
+
+        let found = bucket::read_if_exists(&bucket, &key(&namespace("infra")), 1000).await.expect("readable");
+
+        let text = "{\n  \"namespace\": \"infra\",\n  \"repoId\": \"r1\",\n  \
+                    \"registeredAt\": \"1970-01-01T00:00:00.000Z\"\n}";
+        assert_eq!(found.map(|(_, bytes)| bytes).as_deref(), Some(text.as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn namespaces_are_found_beside_all_else() {
+        let bucket = store();
+        for key in [".datastore-index.json", ".locks/infra.lock", "_index/_meta.json", "data/t/id/n/1/raw", "zz"] {
+            put(&bucket, key, "x").await;
+        }
+        for index in 0..50 {
+            put(&bucket, &format!("infra/data/t/id/n/{index}/raw"), "x").await;
+        }
+        put(&bucket, "broken/.namespace.json", "not JSON").await;
+        put(&bucket, "deep/a/.namespace.json", "{}").await;
+        register(&bucket, &namespace("infra"), "r1", Timestamp::default()).await.expect("registered");
+        register(&bucket, &namespace("infra0"), "r2", Timestamp::default()).await.expect("registered");
+
+        let found = list(&bucket).await.expect("listed");
+
+        let found: Vec<_> = found.iter().map(|one| (one.namespace.as_str(), one.manifest.is_some())).collect();
+        assert_eq!(found, [("broken", false), ("infra", true), ("infra0", true)]);
+    }
+}
