@@ -47,5 +47,6 @@ pub mod lock;
 pub mod manifest;
 pub mod namespace;
 pub mod path;
+pub mod repo;
 pub mod sync;
 pub mod yaml;

@@ -125,7 +125,7 @@ fn mark_latest(records: &mut [Record]) {
 }
 
 /// Returns what a scan found as the catalog takes it; says which versions cannot be read.
-pub(super) fn name_scan(namespace: Option<&Namespace>, found: &FoundName, mtime_ns: Option<i64>) -> NameScan {
+pub fn name_scan(namespace: Option<&Namespace>, found: &FoundName, mtime_ns: Option<i64>) -> NameScan {
     let artifact = &found.artifact;
     let name = Name {
         type_normalized: artifact.model_type().as_str().to_owned(),
@@ -144,7 +144,7 @@ pub(super) fn name_scan(namespace: Option<&Namespace>, found: &FoundName, mtime_
 }
 
 /// Returns when a name's directory last changed, in nanoseconds since 1970.
-pub(super) fn directory_time(root: &Path, artifact: &Artifact) -> Option<i64> {
+pub fn directory_time(root: &Path, artifact: &Artifact) -> Option<i64> {
     let metadata = std::fs::symlink_metadata(artifact.directory().under(root)).ok()?;
     Some(metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()))
 }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
-pub use apply::record_of;
+pub use apply::{directory_time, name_scan, record_of};
 pub use engine::{Engine, EngineParts, Limits, Placement};
 pub use error::{Failed, PartError, SyncError};
 pub use plan::Depth;
