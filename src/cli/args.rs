@@ -1,0 +1,103 @@
+//! The command line's shape: global flags and the tree of commands. Each command's own flags are in its own file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::data::DataCommand;
+use super::datastore::DatastoreCommand;
+use super::doctor::DoctorArguments;
+use super::repo::RepoCommand;
+
+/// Many repositories, one datastore: synchronised, catalogued and shown as a file system.
+#[derive(Debug, Parser)]
+#[command(name = "swamp", version, disable_help_subcommand = true, infer_subcommands = false, after_help = HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const HELP: &str = "\
+Start here:
+  swamp repo init                                        make this directory a repository
+  swamp datastore setup s3 --bucket team --namespace me  share its data through a bucket
+  swamp data put vpc-main state state.json               store a version
+  swamp datastore sync                                   exchange data with the others
+  swamp data get vpc-main state                          read the latest version
+
+Exit status: 0 done, 1 failed, 2 usage or configuration, 75 try again later (locked or unreachable), 130 interrupted.";
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Work in this repository instead of the one around the current directory [env: `SWAMP_REPO_DIR`]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(crate) repo_dir: Option<PathBuf>,
+    /// Print one JSON document on stdout, and errors as JSON on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Print no status and no progress; warnings and errors remain
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// Tell on stderr what happens; repeat for more (info, debug, trace)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+    /// Use no colours [env: `NO_COLOR`]
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_color: bool,
+}
+
+/// The first word of a command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a directory a repository
+    #[command(after_help = "Examples:\n  swamp repo init\n  swamp repo init --force")]
+    Repo {
+        #[command(subcommand)]
+        command: RepoCommand,
+    },
+    /// Read and write data
+    #[command(after_help = "Examples:\n  swamp data put vpc-main state state.json --type aws/ec2/vpc\n  \
+                            swamp data get vpc-main state\n  swamp data list")]
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Configure and synchronise the place that holds the data
+    #[command(after_help = "Examples:\n  swamp datastore setup s3 --bucket team --namespace infra\n  \
+                            swamp datastore sync\n  swamp datastore status")]
+    Datastore {
+        #[command(subcommand)]
+        command: DatastoreCommand,
+    },
+    Doctor(DoctorArguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_by_example() {
+        fn untaught(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+            let path = format!("{path} {}", command.get_name());
+            if command.get_after_help().is_none() && !command.is_hide_set() {
+                found.push(path.clone());
+            }
+            command.get_subcommands().for_each(|child| untaught(child, &path, found));
+        }
+        let mut found = Vec::new();
+
+        untaught(&Cli::command(), "", &mut found);
+
+        assert_eq!(found, Vec::<String>::new());
+    }
+}

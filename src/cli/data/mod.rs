@@ -1,0 +1,48 @@
+//! `swamp data`: reading and writing artifact versions.
+
+mod change;
+mod get;
+mod list;
+mod model;
+mod put;
+mod search;
+mod shape;
+mod versions;
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::report::Outcome;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    Put(Box<put::PutArguments>),
+    Get(get::GetArguments),
+    List(list::ListArguments),
+    Versions(versions::VersionsArguments),
+    Search(Box<search::SearchArguments>),
+    Delete(change::DeleteArguments),
+    Rename(change::RenameArguments),
+    Gc(change::GcArguments),
+}
+
+pub(crate) async fn run(command: DataCommand, context: &Context) -> Outcome {
+    match command {
+        DataCommand::Put(arguments) => put::run(&arguments, context),
+        DataCommand::Get(arguments) => get::run(arguments, context).await,
+        DataCommand::List(arguments) => list::run(&arguments, context),
+        DataCommand::Versions(arguments) => versions::run(&arguments, context),
+        DataCommand::Search(arguments) => search::run(*arguments, context),
+        DataCommand::Delete(arguments) => change::delete(arguments, context).await,
+        DataCommand::Rename(arguments) => change::rename(arguments, context).await,
+        DataCommand::Gc(arguments) => change::gc(&arguments, context).await,
+    }
+}
+
+/// Splits `KEY=VALUE`.
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("use KEY=VALUE".to_owned()),
+    }
+}

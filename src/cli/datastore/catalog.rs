@@ -1,0 +1,83 @@
+//! `swamp datastore catalog pull`: what other namespaces have.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use swamp::namespace::Namespace;
+use swamp::sync::{CatalogPulled, SyncService as _};
+use tracing::warn;
+
+use crate::cli::context::Context;
+use crate::cli::output::table;
+use crate::cli::report::Outcome;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    Pull(PullArguments),
+}
+
+/// Fetch the published catalogs of other namespaces
+///
+/// Afterwards their data can be listed, searched and read as `NAMESPACE:MODEL`. Contents stay where they are until they
+/// are read. Without names, fetches those of every other namespace of the datastore.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  swamp datastore catalog pull\n  swamp datastore catalog pull --namespaces infra,security"
+)]
+pub(crate) struct PullArguments {
+    /// Which namespaces, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "NS,NS")]
+    namespaces: Vec<Namespace>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    pulled: Vec<Pulled>,
+    skipped: Vec<String>,
+    total_rows: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Pulled {
+    namespace: String,
+    rows: u64,
+    refused: u64,
+    unchanged: bool,
+}
+
+pub(crate) async fn run(command: CatalogCommand, context: &Context) -> Outcome {
+    let CatalogCommand::Pull(arguments) = command;
+    let repo = context.repo()?;
+    let namespaces = if arguments.namespaces.is_empty() {
+        let all = repo.namespaces().await?.into_iter().map(|registered| registered.namespace);
+        all.filter(|namespace| repo.namespace() != Some(namespace)).collect()
+    } else {
+        arguments.namespaces
+    };
+    let engine = repo.engine(context.engine_options()).await?;
+    let mut shown = Shown { pulled: Vec::new(), skipped: Vec::new(), total_rows: 0 };
+    for outcome in engine.pull_foreign_catalogs(&namespaces).await? {
+        match outcome {
+            CatalogPulled::Rows { namespace, rows, refused, refused_first, is_unchanged } => {
+                for row in &refused_first {
+                    warn!(%namespace, row = row.index, reason = row.reason, "row refused");
+                }
+                shown.total_rows += rows;
+                let namespace = namespace.to_string();
+                shown.pulled.push(Pulled { namespace, rows, refused, unchanged: is_unchanged });
+            }
+            CatalogPulled::Skipped { namespace } => {
+                warn!(%namespace, "namespace has published no catalog");
+                shown.skipped.push(namespace.to_string());
+            }
+        }
+    }
+    context.output.emit(&shown, |shown| {
+        let rows = shown.pulled.iter().map(|pulled| {
+            let state = if pulled.unchanged { "unchanged" } else { "" };
+            [pulled.namespace.clone(), pulled.rows.to_string(), pulled.refused.to_string(), state.to_owned()]
+        });
+        let rows: Vec<_> = rows.collect();
+        if rows.is_empty() { "no catalogs\n".to_owned() } else { table(["namespace", "rows", "refused", ""], &rows) }
+    })
+}

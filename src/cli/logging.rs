@@ -1,0 +1,25 @@
+//! Log records on stderr: warnings always, more with `-v`.
+
+use std::io;
+
+use swamp::repo::Environment;
+use tracing_subscriber::EnvFilter;
+
+use super::args::Global;
+
+/// Installs the subscriber. Records of other crates appear only at the highest verbosity: they name requests.
+pub(crate) fn start(global: &Global, environment: &Environment, is_terminal: bool) {
+    let directives = match global.verbose {
+        0 => "error,swamp=warn",
+        1 => "error,swamp=info",
+        2 => "warn,swamp=debug",
+        _ => "debug,swamp=trace",
+    };
+    let is_coloured = is_terminal && !global.no_color && environment.variable("NO_COLOR").is_none();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(directives))
+        .with_writer(io::stderr)
+        .with_ansi(is_coloured)
+        .with_target(global.verbose > 1);
+    if global.verbose > 1 { builder.init() } else { builder.without_time().init() }
+}

@@ -1,0 +1,52 @@
+//! The bridge from `main` to async code, and what happens on Ctrl-C.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use swamp::fsutil::FileError;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::report::{Failed, Outcome};
+
+/// How long an interrupted command may take to release its locks.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a command to its end. The first interrupt cancels `stop` and lets the command release its locks; the second,
+/// or the end of the grace, drops it where it is.
+#[expect(clippy::disallowed_methods, reason = "this is the bridge")]
+pub(crate) fn run(stop: &CancellationToken, command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(FileError::at("start", Path::new("the async runtime")))?;
+    let outcome = runtime.block_on(async {
+        let mut command = std::pin::pin!(command);
+        tokio::select! {
+            outcome = &mut command => return outcome,
+            received = interrupted() => received?,
+        }
+        stop.cancel();
+        tokio::select! {
+            _ = &mut command => {}
+            received = interrupted() => received?,
+            () = tokio::time::sleep(GRACE) => {}
+        }
+        Err(Failed::Interrupted)
+    });
+    // Threads that still wait for a store must not delay the end of the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Completes at the next SIGINT or SIGTERM.
+async fn interrupted() -> Result<(), FileError> {
+    let listen = |kind: SignalKind| -> io::Result<_> { signal(kind) };
+    let failed = FileError::at("listen to", Path::new("signals"));
+    let both = listen(SignalKind::interrupt()).and_then(|first| Ok((first, listen(SignalKind::terminate())?)));
+    let (mut interrupt, mut terminate) = both.map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
