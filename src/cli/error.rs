@@ -12,8 +12,6 @@ use swamp::namespace::Namespace;
 pub(crate) enum CommandError {
     #[error("Model not found: {reference}")]
     ModelNotFound { reference: String },
-    #[error("there is no model `{reference}` yet")]
-    ModelUndefined { reference: String },
     #[error("model name `{reference}` means several models: {}", .candidates.join(", "))]
     ModelAmbiguous { reference: String, candidates: Vec<String> },
     #[error("Data not found: \"{name}\" for model \"{model}\"{}", .version.map(|number| format!(" (version {number})")).unwrap_or_default())]
@@ -40,9 +38,7 @@ impl Failure for CommandError {
             | Self::ContentMissing { .. }
             | Self::CatalogNotPulled { .. }
             | Self::Input { .. } => Kind::NotFound,
-            Self::ModelUndefined { .. } | Self::ModelAmbiguous { .. } | Self::Unconfirmed | Self::Config { .. } => {
-                Kind::Invalid
-            }
+            Self::ModelAmbiguous { .. } | Self::Unconfirmed | Self::Config { .. } => Kind::Invalid,
             Self::ReadOnly { .. } => Kind::Denied,
         }
     }
@@ -52,7 +48,6 @@ impl Failure for CommandError {
             Self::ModelNotFound { .. } => {
                 Some("list models with `swamp data list`; one of another namespace is `NAMESPACE:MODEL`".to_owned())
             }
-            Self::ModelUndefined { .. } => Some("name its type with `--type`, such as `--type aws/ec2/vpc`".to_owned()),
             Self::ModelAmbiguous { .. } => Some("use the id instead of the name".to_owned()),
             Self::DataNotFound { model, version: None, .. } => {
                 Some(format!("list its data with `swamp data list {model}`"))

@@ -80,7 +80,6 @@ impl Failure for RepoError {
         match self {
             Self::NotARepository { .. }
             | Self::Orphaned { .. }
-            | Self::AlreadyInitialised { .. }
             | Self::Marker { .. }
             | Self::MarkerSyntax { .. }
             | Self::NoHome
@@ -88,7 +87,7 @@ impl Failure for RepoError {
             | Self::Overridden => Kind::Invalid,
             Self::DirectoryMissing { .. } => Kind::NotFound,
             Self::Unreachable { source, .. } => source.kind(),
-            Self::NamespaceUnchanged { .. } | Self::Shared { .. } => Kind::Conflict,
+            Self::AlreadyInitialised { .. } | Self::NamespaceUnchanged { .. } | Self::Shared { .. } => Kind::Conflict,
             Self::Config(source) => source.kind(),
             Self::File(source) => source.kind(),
             Self::Manifest(source) => source.kind(),

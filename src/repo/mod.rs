@@ -99,7 +99,7 @@ impl Repo {
         let repo_id = marker.repo_id().unwrap_or(REPO_ID_UNKNOWN);
         let paths = Paths::new(root, repo_id, &config, &environment.swamp_home()?);
         // Not the staging of the tree: a shared directory may lie on another file system than our state.
-        let watermark = Arc::new(Watermark::new(&paths.state.join("dirty"), &paths.cache.join("tmp")));
+        let watermark = Arc::new(Watermark::new(&paths.state.join("watermark"), &paths.cache.join("tmp")));
         let mark: Arc<Watermark> = Arc::clone(&watermark);
         let store = Store::new(&paths.namespaced(&config), &paths.staging, mark, Arc::clone(&clock));
         let (bucket, catalog, store) = (OnceCell::new(), OnceLock::new(), Arc::new(store));

@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::deadline::Deadline;
 use super::foreign::Remembered;
+use super::history::Direction;
 use super::progress::Progress;
 use super::transfer::Places;
 use super::watermark::Watermark;
@@ -191,25 +192,29 @@ impl SyncService for Engine {
     async fn pull_changed(&self, options: &SyncOptions) -> Result<PullReport, SyncError> {
         self.check(options)?;
         let depth = options.depth.unwrap_or(self.parts.depth);
-        match self.parts.placement {
-            Placement::Cache => self.within_deadline("pull", async |stop| self.pull(depth, stop).await).await,
-            Placement::InPlace => self.rebuild_catalog().map(|()| PullReport::default()),
-        }
+        let report = match self.parts.placement {
+            Placement::Cache => self.within_deadline("pull", async |stop| self.pull(depth, stop).await).await?,
+            Placement::InPlace => self.rebuild_catalog().map(|()| PullReport::default())?,
+        };
+        self.done(Direction::Pull)?;
+        Ok(report)
     }
 
     async fn push_changed(&self, options: &SyncOptions) -> Result<PushReport, SyncError> {
         self.check(options)?;
-        match self.parts.placement {
-            Placement::Cache => self.within_deadline("push", async |stop| self.push(stop).await).await,
+        let report = match self.parts.placement {
+            Placement::Cache => self.within_deadline("push", async |stop| self.push(stop).await).await?,
             Placement::InPlace => {
                 self.rebuild_catalog()?;
                 let exported = self.export_catalog(options).await?;
                 let exported = matches!(exported, Exported::Published { .. });
                 let (_, mark) = self.parts.watermark.snapshot()?;
                 self.parts.watermark.clear(mark)?;
-                Ok(PushReport { exported, ..PushReport::default() })
+                PushReport { exported, ..PushReport::default() }
             }
-        }
+        };
+        self.done(Direction::Push)?;
+        Ok(report)
     }
 
     async fn export_catalog(&self, options: &SyncOptions) -> Result<Exported, SyncError> {

@@ -27,8 +27,8 @@ const KEPT_DEFAULT: u64 = 10;
 
 /// Store a new version
 ///
-/// The content comes from a file or from standard input. A model that does not exist yet is made, with the type that
-/// `--type` names. What is stored is shared with others by the next `swamp datastore sync`.
+/// The content comes from a file or from standard input. A model that does not exist yet is made, of type
+/// `swamp/file` unless `--type` says otherwise. What is stored is shared with others by the next `swamp datastore sync`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  swamp data put vpc-main state state.json --type aws/ec2/vpc\n  \
                         terraform output -json | swamp data put vpc-main outputs --content-type application/json\n  \
@@ -41,8 +41,8 @@ pub(crate) struct PutArguments {
     /// The file with the content; `-` or nothing for standard input
     file: Option<PathBuf>,
     /// The type of a model that does not exist yet, such as `aws/ec2/vpc`
-    #[arg(long = "type", value_name = "T")]
-    model_type: Option<ModelType>,
+    #[arg(long = "type", value_name = "T", default_value = "swamp/file")]
+    model_type: ModelType,
     /// The media type; guessed from the file's name if not given
     #[arg(long, value_name = "C")]
     content_type: Option<String>,
@@ -91,11 +91,8 @@ fn find_or_define(repo: &Repo, arguments: &PutArguments) -> Result<Model, Failed
     if let Some(model) = model::resolve_to_change(repo, reference)? {
         return Ok(model);
     }
-    let Some(model_type) = &arguments.model_type else {
-        return Err(CommandError::ModelUndefined { reference: reference.clone() }.into());
-    };
     let (_, name) = model::split(reference);
-    let definition = repo.store().define(model_type, name)?.definition;
+    let definition = repo.store().define(&arguments.model_type, name)?.definition;
     Ok(Model {
         type_normalized: definition.model_type.as_str().to_owned(),
         id: definition.id.as_str().to_owned(),
@@ -114,7 +111,7 @@ fn draft(arguments: &PutArguments, model: &Model, before: Option<&Metadata>) -> 
     let mut tags: IndexMap<String, String> = basic.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     tags.extend(arguments.tags.iter().cloned());
     let owner = before.map_or_else(
-        || Owner::new(OwnerType::ModelMethod, &model.id),
+        || Owner::new(OwnerType::Manual, &model.id),
         |before| Owner::new(before.owner.owner_type, &before.owner.owner_ref),
     );
     let lifetime = arguments.lifetime.clone().or_else(|| before.map(|before| before.lifetime.clone()));
@@ -212,6 +209,6 @@ mod tests {
 
         let tags: Vec<_> = draft.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(tags, ["type=data", "specName=n", "modelName=web", "env=prod"]);
-        assert_eq!(draft.owner, Owner::new(OwnerType::ModelMethod, "id-1"));
+        assert_eq!(draft.owner, Owner::new(OwnerType::Manual, "id-1"));
     }
 }

@@ -3,10 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 use swamp::bucket::{BucketError, ListOptions};
+use swamp::clock::Timestamp;
 use swamp::datastore::Backend;
 use swamp::error::Failure as _;
 use swamp::namespace::Namespace;
 use swamp::repo::{Repo, RepoError};
+use swamp::sync::{self, Direction};
 
 use crate::cli::context::Context;
 use crate::cli::report::Outcome;
@@ -87,12 +89,17 @@ struct Status {
     namespace: Option<String>,
     location: String,
     cache_path: String,
+    /// How many paths changed here and are not pushed; null where everything may have changed.
+    dirty: Option<usize>,
+    last_pulled: Option<Timestamp>,
+    last_pushed: Option<Timestamp>,
 }
 
 pub(crate) async fn run(_: StatusArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
     let health = examine(&repo, context).await;
     let config = repo.config();
+    let (dirty, _) = repo.watermark().snapshot()?;
     let shown = Status {
         kind: config.backend.type_name(),
         path: config.backend.directory().map(|directory| directory.display().to_string()),
@@ -104,6 +111,9 @@ pub(crate) async fn run(_: StatusArguments, context: &Context) -> Outcome {
         namespace: repo.namespace().map(Namespace::to_string),
         location: config.backend.location(),
         cache_path: repo.paths().cache.display().to_string(),
+        dirty: (!dirty.is_everything).then_some(dirty.paths.len()),
+        last_pulled: sync::last_done(&repo.paths().state, Direction::Pull)?,
+        last_pushed: sync::last_done(&repo.paths().state, Direction::Push)?,
     };
     context.output.emit(&shown, human)
 }
@@ -124,5 +134,13 @@ fn human(shown: &Status) -> String {
         lines.push(format!("except:     {}", shown.exclude.join(", ")));
     }
     lines.push(format!("cache:      {}", shown.cache_path));
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
+    lines.push(format!("pulled:     {}", time(shown.last_pulled)));
+    lines.push(format!("pushed:     {}", time(shown.last_pushed)));
+    lines.push(match shown.dirty {
+        Some(0) => "to push:    nothing".to_owned(),
+        Some(paths) => format!("to push:    changes below {paths} paths"),
+        None => "to push:    not known, the next push looks at everything".to_owned(),
+    });
     lines.join("\n") + "\n"
 }

@@ -4,6 +4,7 @@ mod conflict;
 mod crash;
 mod errors;
 mod foreign;
+mod golden;
 mod interleave;
 mod json_keys;
 mod namespaces;
