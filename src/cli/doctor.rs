@@ -138,17 +138,16 @@ fn catalog(repo: &Repo) -> Check {
     }
 }
 
-/// Only `swamp mount` needs it.
+/// Whether this machine can mount: the kernel's device, and the helper that mounts for ordinary users.
 fn fuse(context: &Context) -> Check {
     let name = "fuse";
-    let path = context.environment.variable("PATH").unwrap_or_default();
-    let has_helper = std::env::split_paths(path).any(|directory| directory.join("fusermount3").is_file());
+    let has_helper = context.environment.program("fusermount3").is_some();
     let missing = match (Path::new("/dev/fuse").exists(), has_helper) {
         (true, true) => return Check::passed(name, "/dev/fuse and fusermount3 are there"),
         (false, _) => "there is no /dev/fuse",
         (true, false) => "there is no `fusermount3`",
     };
-    let hint = "install fuse3 and load the kernel module; only `swamp mount` needs it".to_owned();
+    let hint = "install the package fuse3 and load the kernel module; everything but mounting works without".to_owned();
     Check::failed(name, Severity::Warning, missing, Some(hint))
 }
 

@@ -40,6 +40,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Returns where a program is found, as a shell would find it.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let directories = self.variable("PATH").unwrap_or_default();
+        std::env::split_paths(directories).map(|directory| directory.join(name)).find(|path| path.is_file())
+    }
+
     /// Returns the working directory.
     pub fn directory(&self) -> &Path {
         &self.directory
