@@ -113,6 +113,11 @@ impl Repo {
                 .hold(async |_| {
                     let plan = self.plan_migration(direction)?;
                     plan.check()?;
+                    // What arrives is new to the target's cache, whatever that cache pushed before.
+                    match direction {
+                        Direction::Into => self.watermark.mark(None)?,
+                        Direction::OutOf => self.solo()?.watermark.mark(None)?,
+                    }
                     plan.apply()?;
                     self.forget_catalogs()?;
                     Ok(plan)
@@ -120,6 +125,14 @@ impl Repo {
                 .await
         })
         .await
+    }
+
+    /// Returns this repository as it is on the side that a migration takes data from.
+    pub fn migration_source(&self, direction: Direction) -> Result<Self, RepoError> {
+        match direction {
+            Direction::Into => self.solo(),
+            Direction::OutOf => self.reconfigured(self.config.clone()),
+        }
     }
 
     /// What the catalogs of both layouts say is outdated.
