@@ -29,13 +29,8 @@ impl Context {
 
     /// Returns what a synchronisation needs from us.
     pub(crate) fn engine_options(&self) -> EngineOptions {
-        EngineOptions {
-            progress: progress::progress(self.output, &self.clock),
-            stop: self.stop.clone(),
-            deadline: None,
-            downloads_concurrent_max: None,
-            uploads_concurrent_max: None,
-        }
+        let progress = progress::progress(self.output, &self.clock);
+        EngineOptions { progress, ..EngineOptions::quiet(self.stop.clone()) }
     }
 
     /// Opens the repository that the command is about.

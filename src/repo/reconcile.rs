@@ -118,3 +118,118 @@ fn told(applied: &Applied) {
         warn!(reason = refused.reason, "version has no row in the catalog");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use indexmap::IndexMap;
+
+    use crate::clock::ManualClock;
+    use crate::data::metadata::{Owner, OwnerType};
+    use crate::data::period::{GarbageCollection, Lifetime};
+    use crate::data::store::{Content, Draft};
+    use crate::fsutil;
+    use crate::repo::{Environment, Existing, init};
+
+    struct World {
+        root: tempfile::TempDir,
+        repo: Repo,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            init(root.path(), Existing::Refuse, Timestamp::default()).expect("made");
+            let home = root.path().join("home").display().to_string();
+            let variables = BTreeMap::from([("SWAMP_HOME".to_owned(), home)]);
+            let environment = Environment::new(variables, root.path().to_owned());
+            // Far from the times of files, so that these count as settled.
+            let clock = Arc::new(ManualClock::new(Timestamp::from_milliseconds(i64::MAX)));
+            let repo = Repo::open(root.path(), environment, clock).expect("opened");
+            Self { root, repo }
+        }
+
+        /// Writes as another process would: nobody tells our catalog.
+        fn write(&self, name: &str, streaming: bool) -> Artifact {
+            let draft = Draft {
+                id: None,
+                content_type: "text/plain".to_owned(),
+                lifetime: Lifetime::Infinite,
+                garbage_collection: GarbageCollection::Newest(10),
+                streaming,
+                tags: IndexMap::from([("type".to_owned(), "file".to_owned())]),
+                owner: Owner::new(OwnerType::ModelMethod, "id-1"),
+                lifecycle: None,
+                renamed_to: None,
+            };
+            let artifact = artifact(name);
+            self.repo.store().save(&artifact, &draft, Content::Bytes(b"x")).expect("saved");
+            artifact
+        }
+
+        fn rows(&self) -> Vec<(String, u64, u64)> {
+            let catalog = self.repo.current_catalog().expect("current");
+            let records = catalog.artifacts(None, "acme/probe", "id-1").expect("read");
+            records.into_iter().map(|record| (record.data_name, record.version, record.size)).collect()
+        }
+
+        fn tree(&self) -> &Path {
+            self.root.path()
+        }
+    }
+
+    fn artifact(name: &str) -> Artifact {
+        let (model_type, id) = ("acme/probe".parse().expect("a type"), "id-1".parse().expect("an id"));
+        Artifact::new(model_type, id, name.parse().expect("a name")).expect("an artifact")
+    }
+
+    fn row(name: &str, version: u64, size: u64) -> (String, u64, u64) {
+        (name.to_owned(), version, size)
+    }
+
+    #[test]
+    fn what_others_write_into_a_shared_directory_is_seen_at_once() {
+        let world = World::new();
+        world.write("one", false);
+        assert_eq!(world.rows(), [row("one", 1, 1)]);
+
+        world.write("one", false);
+        world.write("two", false);
+
+        assert_eq!(world.rows(), [row("one", 2, 1), row("two", 1, 1)]);
+    }
+
+    #[test]
+    fn what_others_delete_is_gone() {
+        let world = World::new();
+        let one = world.write("one", false);
+        world.write("two", false);
+        assert_eq!(world.rows().len(), 2);
+
+        fsutil::remove_tree(&one.directory().under(&world.tree().join(".swamp"))).expect("deleted");
+
+        assert_eq!(world.rows(), [row("two", 1, 1)]);
+    }
+
+    #[test]
+    fn growing_content_is_measured_again() {
+        let world = World::new();
+        let log = world.write("log", true);
+        assert_eq!(world.rows(), [row("log", 1, 1)]);
+
+        world.repo.store().append(&log, b"yz").expect("appended");
+
+        assert_eq!(world.rows(), [row("log", 1, 3)]);
+    }
+
+    #[test]
+    fn a_directory_that_just_changed_is_looked_at_again() {
+        let now = Timestamp::from_milliseconds(10_000);
+
+        assert_eq!(settled(9_999_000_000, now), 9_998_999_999);
+        assert_eq!(settled(1_000_000_000, now), 1_000_000_000);
+    }
+}

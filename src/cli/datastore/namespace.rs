@@ -5,7 +5,6 @@ use serde::Serialize;
 use swamp::namespace::Namespace;
 use swamp::repo::migration::MigrationPlan;
 use swamp::repo::{Direction, Repo};
-use swamp::sync::{Depth, SyncOptions, SyncService as _};
 
 use crate::cli::context::Context;
 use crate::cli::output::{counted, human_size, table};
@@ -166,14 +165,8 @@ struct Directory {
 }
 
 async fn migrate(repo: &Repo, direction: Direction, confirm: bool, context: &Context) -> Outcome {
-    let is_remote = repo.config().backend.directory().is_none();
-    if confirm && is_remote {
-        // A cache moves only what it holds: fetch what others published and what was left for later.
-        let engine = repo.migration_source(direction)?.engine(context.engine_options()).await?;
-        engine.pull_changed(&SyncOptions { depth: Some(Depth::Content), ..SyncOptions::default() }).await?;
-    }
     let plan = if confirm {
-        repo.migrate(direction, &context.stop).await?
+        repo.migrate(direction, context.engine_options()).await?
     } else {
         let plan = repo.plan_migration(direction)?;
         plan.check()?;
@@ -188,6 +181,7 @@ async fn migrate(repo: &Repo, direction: Direction, confirm: bool, context: &Con
     });
     let directories: Vec<_> = directories.collect();
     let (preview, done) = if confirm { (None, Some(directories)) } else { (Some(directories), None) };
+    let is_remote = repo.config().backend.directory().is_none();
     let shown = Migration {
         namespace: repo.namespace().map(Namespace::to_string).unwrap_or_default(),
         datastore_path: repo.paths().tree.display().to_string(),
@@ -203,9 +197,7 @@ async fn migrate(repo: &Repo, direction: Direction, confirm: bool, context: &Con
     if plan.files() > 0 && !confirm {
         context.output.status("nothing was moved yet; add `--confirm` to do it");
     } else if plan.files() > 0 && is_remote {
-        context
-            .output
-            .status("publish it with `swamp datastore sync --push`; what was published before stays where it was");
+        context.output.status("publish it with `swamp datastore sync --push`");
     }
     Ok(())
 }
