@@ -17,7 +17,7 @@ use std::path::Path;
 pub use digest::{Digested, digest_bytes, digest_file};
 pub use error::FileError;
 pub use lock::{lock_exclusively, try_lock_exclusively};
-pub use stage::{Durability, Staged, install, install_beside, install_new, write_atomic};
+pub use stage::{Durability, Staged, install, install_absent, install_beside, install_new, write_atomic};
 pub use stage_directory::{Published, StagedDirectory};
 pub use walk::{Found, list, walk};
 

@@ -130,8 +130,10 @@ impl Commit<'_> {
             }
             let mut record = self.mirror.record(shard)?;
             record.entries.clone_from(&written.entries);
+            // The object of an emptied shard is gone: nothing may name it again.
+            record.version = written.version.clone().filter(|_| !written.entries.is_empty());
             self.mirror.set_record(shard, &record)?;
-            head.set_shard(shard, written.version.clone());
+            head.set_shard(shard, record.version);
         }
         self.mirror.set_head(head)
     }
@@ -173,7 +175,9 @@ impl Commit<'_> {
             expected = found.as_ref().map(|(object, _)| object.version.clone());
             if let Some(theirs) = found.and_then(|(_, bytes)| Meta::parse(&bytes)) {
                 meta.commit_seq = meta.commit_seq.max(theirs.commit_seq);
-                meta.partitions.extend(theirs.partitions);
+                // What our head remembers besides is no source: others may have removed it.
+                meta.partitions = theirs.partitions;
+                meta.partitions.extend(self.staged.keys().filter(|shard| !emptied(shard)).map(ShardId::to_string));
                 meta.partitions.sort();
                 meta.partitions.dedup();
                 meta.partitions.retain(|name| {
@@ -243,9 +247,8 @@ impl Commit<'_> {
         if let Some(written) = self.staged.get(shard) {
             return Ok(written.clone());
         }
-        let entries = self.mirror.record(shard)?.entries;
-        let version = self.mirror.head().shard(shard).cloned();
-        Ok(Written { entries, version, is_merged: false })
+        let record = self.mirror.record(shard)?;
+        Ok(Written { entries: record.entries, version: record.version, is_merged: false })
     }
 }
 

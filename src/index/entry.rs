@@ -117,7 +117,7 @@ impl Body {
 
 fn parse_entry(key: &str, value: Value) -> Result<Entry, String> {
     let path: RelPath = key.parse().map_err(|error: crate::path::InvalidPath| error.to_string())?;
-    let entry: Entry = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let mut entry: Entry = serde_json::from_value(value).map_err(|error| error.to_string())?;
     if entry.key != path {
         return Err("its `key` names another path".to_owned());
     }
@@ -125,6 +125,7 @@ fn parse_entry(key: &str, value: Value) -> Result<Entry, String> {
     if entry.sha256.as_ref().is_some_and(|digest| !is_digest(digest)) {
         return Err("its `sha256` is not 64 hexadecimal digits".to_owned());
     }
+    entry.sha256 = entry.sha256.map(|digest| digest.to_ascii_lowercase());
     Ok(entry)
 }
 

@@ -37,6 +37,9 @@ impl Index {
             let partitions = head.shards().map(|shard| shard_name(&shard)).collect();
             return Ok(Migrated { is_new: false, partitions, commit_seq: head.commit_seq.unwrap_or(0) });
         }
+        if head.layout == Layout::Absent {
+            return Ok(Migrated { is_new: false, partitions: Vec::new(), commit_seq: 0 });
+        }
         let whole = mirror.record(&ShardId::Monolith)?;
         let records = split(&whole)?;
         let mut new_head = Head::new(Layout::Sharded);
@@ -48,9 +51,10 @@ impl Index {
             let version = self.bucket.put(&key.to_path(), payload, PutMode::Overwrite).await;
             Ok::<_, IndexError>((key, version.map_err(IndexError::Write)?))
         });
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
-        for (key, version) in written {
-            new_head.set_shard(&ShardId::Partition(key.clone()), Some(version));
+        let written: BTreeMap<_, _> =
+            stream::iter(writes).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
+        for (key, version) in &written {
+            new_head.set_shard(&ShardId::Partition((*key).clone()), Some(version.clone()));
         }
         held.check()?;
         let partitions: Vec<String> = records.keys().map(|key| key.as_str().to_owned()).collect();
@@ -64,7 +68,9 @@ impl Index {
             self.touch_monolith(&whole.entries, now).await;
         }
         for (key, record) in &records {
-            mirror.set_record(&ShardId::Partition(key.clone()), record)?;
+            let mut record = record.clone();
+            record.version = written.get(key).cloned();
+            mirror.set_record(&ShardId::Partition(key.clone()), &record)?;
         }
         mirror.set_head(new_head)?;
         mirror.set_record(&ShardId::Monolith, &Record::default())?;

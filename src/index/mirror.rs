@@ -81,6 +81,12 @@ impl ShardId {
     }
 }
 
+impl std::fmt::Display for ShardId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// What the cache is in step with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -166,6 +172,10 @@ pub struct Verified {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     name: String,
+    /// The remote state that `entries` are from: what a commit onto them expects. Kept with them, because head and
+    /// record are separate files; a lost record has none, and a commit then reads the shard again.
+    #[serde(default)]
+    pub version: Option<Version>,
     /// What the datastore holds.
     pub entries: Entries,
     /// What this cache has seen of it, also of entries that are gone since.

@@ -141,6 +141,7 @@ impl Index {
             let (body, version) = self.read_shard(&shard).await?.ok_or_else(|| missing(&shard))?;
             let mut record = mirror.record(&shard)?;
             record.entries = body.entries;
+            record.version = Some(version.clone());
             mirror.set_record(&shard, &record)?;
             Ok::<_, IndexError>((shard, version))
         });
@@ -154,6 +155,7 @@ impl Index {
         for gone in old_shards.into_iter().filter(|shard| head.shard(shard).is_none()) {
             let mut record = mirror.record(&gone)?;
             record.entries.clear();
+            record.version = None;
             mirror.set_record(&gone, &record)?;
             shards.push(gone);
         }

@@ -89,8 +89,8 @@ pub enum Verdict {
 /// Judges a lock. The hostname is compared before any process is looked up (trap T14): on shared storage the process
 /// number of another machine means nothing here.
 ///
-/// Wall clocks of two machines may disagree, so age alone never condemns a lock: it must also have missed a heartbeat
-/// while we watched, or its whole time to live. A broken body counts as one with the usual time to live.
+/// Wall clocks of two machines may disagree, so age alone never condemns a lock: it must also have missed two
+/// heartbeats while we watched, or its whole time to live. A broken body counts as one with the usual time to live.
 pub(super) fn judge(seen: &Observation<'_>, me: &Holder, is_alive: impl Fn(u32) -> bool) -> Verdict {
     if let Some(body) = seen.body
         && body.hostname == me.hostname
@@ -99,7 +99,7 @@ pub(super) fn judge(seen: &Observation<'_>, me: &Holder, is_alive: impl Fn(u32) 
         return Verdict::Dead;
     }
     let ttl = seen.body.map_or(TTL, Body::ttl);
-    let missed_heartbeat = seen.unchanged > ttl / 3 + Duration::from_secs(1);
+    let missed_heartbeat = seen.unchanged > ttl * 2 / 3 + Duration::from_secs(1);
     let looks_old = seen.now.since(seen.modified) > ttl;
     if (looks_old && missed_heartbeat) || seen.unchanged > ttl { Verdict::Expired } else { Verdict::Live }
 }
@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn an_old_lock_is_watched_for_a_heartbeat_before_it_is_condemned() {
         assert_eq!(verdict(Some(&body("there")), 3600, 0, true), Verdict::Live);
-        assert_eq!(verdict(Some(&body("there")), 3600, 12, true), Verdict::Expired);
+        assert_eq!(verdict(Some(&body("there")), 3600, 12, true), Verdict::Live);
+        assert_eq!(verdict(Some(&body("there")), 3600, 22, true), Verdict::Expired);
     }
 
     #[test]
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn t14_an_empty_lock_is_not_immortal() {
-        assert_eq!(verdict(None, 3600, 12, true), Verdict::Expired);
+        assert_eq!(verdict(None, 3600, 22, true), Verdict::Expired);
     }
 
     #[test]

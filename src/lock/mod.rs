@@ -132,17 +132,27 @@ impl Lock {
             if self.stop.is_cancelled() {
                 return Err(LockError::Interrupted { key: self.key.clone() });
             }
+            let sent = self.clock.elapsed();
             if let Some(held) = self.try_create(&nonce).await? {
                 return Ok(held);
             }
-            let Some(found) = self.inspect().await? else { continue };
+            let found = self.inspect().await?;
+            let now = self.clock.elapsed();
+            let waited = now.saturating_sub(started);
+            let Some(found) = found else {
+                // Released between the two looks; a store that keeps contradicting itself is not waited for for ever.
+                if waited >= self.wait_max {
+                    return Err(LockError::Timeout { key: self.key.clone(), body: None, waited });
+                }
+                self.stop.run_until_cancelled(self.clock.sleep(POLL.0)).await;
+                continue;
+            };
             if let Some(body) = &found.body
                 && body.nonce == nonce
             {
                 // The reply to our own write was lost.
-                return Ok(self.held(nonce, found.meta.version, self.clock.elapsed()));
+                return Ok(self.held(nonce, found.meta.version, sent));
             }
-            let now = self.clock.elapsed();
             let since = match &watched {
                 Some((version, since)) if *version == found.meta.version => *since,
                 _ => now,
@@ -152,7 +162,6 @@ impl Lock {
                 self.steal(&found).await?;
                 continue;
             }
-            let waited = now.saturating_sub(started);
             if waited >= self.wait_max {
                 return Err(LockError::Timeout { key: self.key.clone(), body: found.body.map(Box::new), waited });
             }

@@ -38,6 +38,10 @@ impl Repo {
         let artifacts: HashSet<&Artifact> = changes.iter().map(|change| &change.artifact).collect();
         let mut artifacts: Vec<&Artifact> = artifacts.into_iter().collect();
         artifacts.sort_unstable();
+        for artifact in &artifacts {
+            // Marked again now that it happened: a push in between looked, found nothing, and cleared the first mark.
+            self.watermark.mark(Some(&artifact.directory()))?;
+        }
         let scans = artifacts.into_iter().map(|artifact| self.scan(artifact)).collect::<Result<Vec<_>, _>>()?;
         told(&self.catalog()?.replace_names(self.namespace(), scans)?);
         Ok(())

@@ -72,15 +72,27 @@ impl Engine {
     pub fn rebuild_catalog(&self) -> Result<(), SyncError> {
         let namespace = self.parts.namespace.as_ref();
         let root = &self.parts.root;
-        let mut artifacts = Vec::new();
-        walk::walk_names(root, |artifact| {
-            artifacts.push(artifact);
-            Ok::<_, SyncError>(())
-        })?;
-        debug!(names = artifacts.len(), "catalog rebuilt from the tree");
-        let scans = artifacts.iter().map(|artifact| {
-            let mtime_ns = directory_time(root, artifact);
-            Ok::<_, SyncError>(name_scan(namespace, &walk::scan_name(root, artifact)?, mtime_ns))
+        let names = || {
+            let mut artifacts = Vec::new();
+            let skipped = walk::walk_names(root, |artifact| {
+                artifacts.push(artifact);
+                Ok::<_, SyncError>(())
+            })?;
+            for skipped in skipped {
+                warn!(%skipped, "not in the catalog");
+            }
+            debug!(names = artifacts.len(), "catalog rebuilt from the tree");
+            Ok::<_, SyncError>(artifacts)
+        };
+        // Walked while the catalog's transaction is open: who saves meanwhile waits for it, and is not forgotten.
+        let artifacts = std::iter::once_with(names).flat_map(|names| match names {
+            Ok(artifacts) => artifacts.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        let scans = artifacts.map(|artifact| {
+            let artifact = artifact?;
+            let mtime_ns = directory_time(root, &artifact);
+            Ok::<_, SyncError>(name_scan(namespace, &walk::scan_name(root, &artifact)?, mtime_ns))
         });
         let applied = self.parts.catalog.replace_all(namespace, scans)?;
         warn_refused(&applied.refused);

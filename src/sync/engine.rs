@@ -17,7 +17,8 @@ use super::progress::Progress;
 use super::transfer::Places;
 use super::watermark::Watermark;
 use super::{
-    Capabilities, CatalogPulled, Depth, Exported, PullReport, PushReport, SyncError, SyncOptions, SyncService,
+    Capabilities, CatalogPulled, Depth, Exported, PullReport, PushReport, Renumbered, SyncError, SyncOptions,
+    SyncService,
 };
 use crate::bucket::SharedBucket;
 use crate::bucket::prefixed::Prefixed;
@@ -147,20 +148,28 @@ impl Engine {
         deadline.run(&stop, work(stop.clone())).await
     }
 
-    /// Gives a version of ours the first number above all that are taken, here and, as far as known, there.
+    /// Gives versions of ours, `lowest` and those above it, numbers above all that are taken here and, as far as known,
+    /// there. Their order stays.
     pub(super) fn renumber(
         &self,
         artifact: &Artifact,
-        version: VersionNumber,
+        lowest: VersionNumber,
         taken: Option<VersionNumber>,
-    ) -> Result<VersionNumber, SyncError> {
+        is_ours: impl Fn(VersionNumber) -> bool,
+    ) -> Result<Vec<Renumbered>, SyncError> {
         let store = &self.parts.store;
-        let local = store.versions(artifact)?.versions.iter().map(|found| found.number).max();
-        let highest = local.max(taken).unwrap_or(version).max(version);
-        let target = highest.next().unwrap_or(highest);
-        store.renumber(artifact, version, target)?;
-        info!(%artifact, from = version.get(), to = target.get(), "version number was taken, ours renumbered");
-        Ok(target)
+        let local: Vec<VersionNumber> = store.versions(artifact)?.versions.iter().map(|found| found.number).collect();
+        let mut highest = local.iter().copied().max().max(taken).unwrap_or(lowest).max(lowest);
+        let mut ours: Vec<_> = local.into_iter().filter(|number| *number >= lowest && is_ours(*number)).collect();
+        ours.sort();
+        let mut renumbered = Vec::with_capacity(ours.len());
+        for version in ours {
+            highest = highest.next().unwrap_or(highest);
+            store.renumber(artifact, version, highest)?;
+            info!(%artifact, from = version.get(), to = highest.get(), "version number was taken, ours renumbered");
+            renumbered.push(Renumbered { artifact: artifact.clone(), from: version, to: highest });
+        }
+        Ok(renumbered)
     }
 
     fn check(&self, options: &SyncOptions) -> Result<(), SyncError> {
@@ -205,7 +214,6 @@ impl SyncService for Engine {
         let report = match self.parts.placement {
             Placement::Cache => self.within_deadline("push", async |stop| self.push(stop).await).await?,
             Placement::InPlace => {
-                self.rebuild_catalog()?;
                 let exported = self.export_catalog(options).await?;
                 let exported = matches!(exported, Exported::Published { .. });
                 let (_, mark) = self.parts.watermark.snapshot()?;

@@ -3,6 +3,8 @@
 //! Written from a complete catalog only (trap T10): one that holds every version the index names, because the push
 //! that publishes it has caught up with the index under the lock.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -11,7 +13,7 @@ use super::boundary::EXPORT;
 use super::engine::Placement;
 use super::plan::Depth;
 use super::session::Session;
-use super::{Engine, Exported, SyncError};
+use super::{Engine, Exported, PullReport, SyncError};
 use crate::bucket::{Body, PutMode};
 use crate::fsutil;
 use crate::index::{Change, Entry, Migrated, Probe};
@@ -31,8 +33,9 @@ impl Engine {
     pub(super) fn is_export_due(&self) -> Result<bool, SyncError> {
         let Some(namespace) = &self.parts.namespace else { return Ok(false) };
         let catalog = &self.parts.catalog;
-        if !catalog.is_complete(Some(namespace))? {
-            self.rebuild_catalog()?;
+        let is_behind = self.is_catalog_behind.load(Ordering::Acquire);
+        if is_behind || !catalog.is_complete(Some(namespace))? {
+            self.apply(&PullReport::default())?;
         }
         let generation = catalog.generation(Some(namespace))?;
         Ok(match catalog.exported_generation(Some(namespace))? {
@@ -81,7 +84,7 @@ impl Engine {
         if self.parts.namespace.is_none() {
             return Ok(Exported::Solo);
         }
-        if !self.is_export_due()? {
+        if self.parts.placement == Placement::Cache && !self.is_export_due()? {
             return Ok(Exported::Unchanged);
         }
         let lock = self.parts.lock.stopping_with(stop.clone());
@@ -92,6 +95,8 @@ impl Engine {
             }
             Placement::InPlace => {
                 lock.hold(async |_| {
+                    // Others write the tree: what is published is read under the lock.
+                    self.rebuild_catalog()?;
                     let Some(export) = self.rendered_export()? else { return Ok(Exported::Unchanged) };
                     self.publish(&export).await?;
                     self.record_export(&export)?;
@@ -129,9 +134,11 @@ impl Session<'_> {
             self.engine.apply(&caught_up)?;
         }
         let Some(export) = self.engine.rendered_export()? else { return Ok(Exported::Unchanged) };
+        let founding = self.founding_entries()?.into_iter().map(Change::Upsert).collect();
         let mut commit = self.engine.index.begin(&mut self.mirror, held);
         held.check()?;
         let entry = self.engine.publish(&export).await?;
+        commit.apply(founding).await?;
         commit.apply(vec![Change::Upsert(entry)]).await?;
         commit.finish(self.engine.parts.clock.now()).await?;
         self.engine.record_export(&export)?;

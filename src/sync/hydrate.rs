@@ -15,8 +15,10 @@ impl Engine {
             let Some(shard) = session.mirror.shard_of(path) else { return Ok(false) };
             let mut record = session.mirror.record(&shard)?;
             let Some(entry) = record.entries.get(path).cloned() else { return Ok(false) };
-            let verified: Verified = match self.places.download(&*self.scope, &entry).await {
-                Ok(verified) => verified,
+            let verified: Verified = match self.places.download(&*self.scope, &entry, None).await {
+                Ok(Some(verified)) => verified,
+                // It was fetched meanwhile.
+                Ok(None) => return Ok(true),
                 Err(error) => match error.into_bucket_error("download", path) {
                     BucketError::NotFound { .. } => return Ok(false),
                     error => return Err(error.into()),

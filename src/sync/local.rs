@@ -7,24 +7,28 @@ use crate::fsutil::{self, FileError};
 use crate::index::{Known, Stamp, Verified};
 use crate::path::RelPath;
 
-/// Returns a file as it is now; it is read only if it may differ from what is known.
-pub(super) fn examine(root: &Path, path: &RelPath, known: Option<&Known>) -> Result<Local, FileError> {
+/// Returns a file as it is now; it is read only if it may differ from what is known or was `hashed` a moment ago.
+pub(super) fn examine(
+    root: &Path,
+    path: &RelPath,
+    known: Option<&Known>,
+    hashed: Option<&Verified>,
+) -> Result<Local, FileError> {
     let file = path.under(root);
     let metadata = match std::fs::symlink_metadata(&file) {
         Ok(metadata) if metadata.is_file() => metadata,
         // A link or a directory in the place of a file is not the file.
         Ok(_) => return Ok(Local::Absent { is_parent_gone: false }),
-        Err(error) if is_absent(&error) => {
+        Err(error) if is_absent(&error) || error.kind() == std::io::ErrorKind::InvalidFilename => {
             let is_parent_gone = file.parent().is_some_and(|parent| !parent.is_dir());
             return Ok(Local::Absent { is_parent_gone });
         }
         Err(error) => return Err(FileError::at("examine", &file)(error)),
     };
     let stamp = Stamp::from(&metadata);
-    if let Some(held) = known.and_then(|known| known.local.as_ref())
-        && held.stamp == stamp
-    {
-        return Ok(Local::Present(held.clone()));
+    let held = known.and_then(|known| known.local.as_ref());
+    if let Some(same) = held.into_iter().chain(hashed).find(|held| held.stamp == stamp) {
+        return Ok(Local::Present(same.clone()));
     }
     match fsutil::digest_file(&file) {
         // Length and hash of the same read; a file that is being written differs next time.

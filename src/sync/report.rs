@@ -2,6 +2,7 @@
 
 use crate::catalog::Refused;
 use crate::data::layout::Artifact;
+use crate::data::name::VersionNumber;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
@@ -60,9 +61,9 @@ pub struct Renumbered {
     /// Which artifact.
     pub artifact: Artifact,
     /// The number it had here.
-    pub from: u64,
+    pub from: VersionNumber,
     /// The number it has now.
-    pub to: u64,
+    pub to: VersionNumber,
 }
 
 /// A file that is not uploaded.

@@ -1,5 +1,6 @@
 //! One process at a time works on a cache; this is its turn.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, SyncError};
 use crate::fsutil;
-use crate::index::{Mirror, ShardId};
+use crate::index::{Mirror, ShardId, Verified};
+use crate::path::RelPath;
 
 /// How long to wait for another process that synchronises the same cache.
 const TURN_WAIT_MAX: Duration = Duration::from_mins(1);
@@ -25,6 +27,8 @@ pub(super) struct Session<'a> {
     pub(super) stop: CancellationToken,
     /// Shards of an index that is still to be founded, for files that were found without one.
     pub(super) discovered: Vec<ShardId>,
+    /// New versions that this session has certainly published, with the content it published.
+    pub(super) uploaded: BTreeMap<RelPath, Verified>,
     /// Released when the session ends, also by a crash.
     _turn: File,
 }
@@ -42,7 +46,14 @@ impl Engine {
                 }
                 let directory = self.parts.state.join("index");
                 let mirror = Mirror::open(&directory, &self.parts.staging, self.founding())?;
-                return Ok(Session { engine: self, mirror, stop, discovered: Vec::new(), _turn: turn });
+                return Ok(Session {
+                    engine: self,
+                    mirror,
+                    stop,
+                    discovered: Vec::new(),
+                    uploaded: BTreeMap::new(),
+                    _turn: turn,
+                });
             }
             let waited = clock.elapsed().saturating_sub(started);
             if waited >= TURN_WAIT_MAX {

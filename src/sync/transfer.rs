@@ -44,8 +44,14 @@ impl Places {
     /// Fetches a file into its place in the cache.
     ///
     /// An immutable file must be what its entry says. A mutable one may be newer than the entry, when its writer has not
-    /// committed yet: it is taken as it is, and what is returned tells that it differs.
-    pub(super) async fn download(&self, bucket: &dyn Bucket, entry: &Entry) -> Result<Verified, TransferError> {
+    /// committed yet: it is taken as it is, and what is returned tells that it differs. `seen` is the local file the
+    /// plan was made for; `None` is returned if somebody changed it since, and nothing is replaced.
+    pub(super) async fn download(
+        &self,
+        bucket: &dyn Bucket,
+        entry: &Entry,
+        seen: Option<Stamp>,
+    ) -> Result<Option<Verified>, TransferError> {
         let mut object = bucket.get(&entry.key, GetOptions::default()).await?;
         let mut staged = Staged::new(&self.staging)?;
         let mut hasher = Sha256::new();
@@ -66,9 +72,18 @@ impl Places {
         }
         let target = entry.key.under(&self.root);
         // One `syncfs` per batch follows before anything is recorded as verified.
-        fsutil::install(staged, &target, Durability::Relaxed)?;
+        let is_installed = match seen {
+            None => fsutil::install_absent(staged, &target)?,
+            Some(seen) if is_still(&target, seen) => {
+                fsutil::install(staged, &target, Durability::Relaxed).map(|()| true)?
+            }
+            Some(_) => false,
+        };
+        if !is_installed {
+            return Ok(None);
+        }
         let metadata = std::fs::symlink_metadata(&target).map_err(FileError::at("examine", &target))?;
-        Ok(Verified { stamp: Stamp::from(&metadata), sha256 })
+        Ok(Some(Verified { stamp: Stamp::from(&metadata), sha256 }))
     }
 
     /// Sends a file.
@@ -76,6 +91,11 @@ impl Places {
         bucket.put(path, Body::File(path.under(&self.root)), mode).await?;
         Ok(())
     }
+}
+
+/// Whether a file is what it was when it was looked at.
+pub(super) fn is_still(file: &Path, seen: Stamp) -> bool {
+    std::fs::symlink_metadata(file).is_ok_and(|metadata| Stamp::from(&metadata) == seen)
 }
 
 /// Whether the object has exactly this content: reads it only if its size fits.

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::data::store::{MarkDirty, MarkError};
 use crate::fsutil::{self, Durability, FileError};
@@ -52,7 +52,8 @@ impl DirtySet {
 /// A moment in the life of the dirty set; marks made later survive [`Watermark::clear`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    inode: u64,
+    /// Names one life of the journal; an inode number would come back.
+    journal: Uuid,
     length: u64,
 }
 
@@ -73,7 +74,16 @@ struct Line {
     path: Option<RelPath>,
 }
 
-const HEADER: &str = "{\"swamp-watermark\":1}\n";
+/// The first line of a journal.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    watermark: u32,
+    journal: Uuid,
+}
+
+/// The version of the journal's format.
+const FORMAT: u32 = 1;
 
 /// A journal as it is on disk.
 struct Journal {
@@ -116,7 +126,7 @@ impl Watermark {
     /// Forgets what was marked up to `mark`: it has reached the datastore.
     pub fn clear(&self, mark: Mark) -> Result<(), FileError> {
         self.exclusively(|journal| {
-            if journal.mark.inode != mark.inode {
+            if journal.mark.journal != mark.journal {
                 // The journal was rewritten meanwhile: what is old and what is new cannot be told apart any more.
                 return Ok(());
             }
@@ -144,10 +154,10 @@ impl Watermark {
     /// Opens the journal, `None` if it is missing or unreadable.
     fn open(&self) -> Result<Option<Journal>, FileError> {
         let Some(bytes) = fsutil::read_if_exists(&self.path, JOURNAL_BYTES_MAX)? else { return Ok(None) };
-        let Some(paths) = parse(&bytes) else { return Ok(None) };
+        let Some((journal, paths)) = parse(&bytes) else { return Ok(None) };
         let file = OpenOptions::new().append(true).open(&self.path).map_err(FileError::at("open", &self.path))?;
         let metadata = file.metadata().map_err(FileError::at("examine", &self.path))?;
-        let mark = Mark { inode: metadata.ino(), length: metadata.len() };
+        let mark = Mark { journal, length: metadata.len() };
         // A torn last line would swallow the next one.
         let is_torn = bytes.last() != Some(&b'\n');
         if is_torn {
@@ -158,7 +168,9 @@ impl Watermark {
     }
 
     fn rewrite(&self, paths: impl IntoIterator<Item = Option<RelPath>>) -> Result<(), FileError> {
-        let mut text = HEADER.as_bytes().to_vec();
+        let header = Header { watermark: FORMAT, journal: Uuid::new_v4() };
+        let mut text = serde_json::to_vec(&header).unwrap_or_default();
+        text.push(b'\n');
         for path in paths {
             text.extend(line(path.as_ref()));
         }
@@ -192,9 +204,11 @@ fn outermost(paths: &BTreeSet<RelPath>) -> Vec<RelPath> {
     paths.iter().filter(|path| !is_inner(path)).cloned().collect()
 }
 
-/// Returns the journal's paths, `None` if it is not a journal.
-fn parse(bytes: &[u8]) -> Option<Vec<Option<RelPath>>> {
-    parse_lines(bytes.strip_prefix(HEADER.as_bytes())?)
+/// Returns the journal's name and paths, `None` if it is not a journal.
+fn parse(bytes: &[u8]) -> Option<(Uuid, Vec<Option<RelPath>>)> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let header: Header = serde_json::from_slice(bytes.get(..end)?).ok()?;
+    (header.watermark == FORMAT).then_some((header.journal, parse_lines(bytes.get(end + 1..)?)?))
 }
 
 /// Parses whole lines. A torn last line announces a write that never began.

@@ -103,7 +103,7 @@ fn report(pulled: Option<&PullReport>, pushed: Option<&PushReport>) -> Synced {
         warn!(%path, "the index names a file that the datastore does not have");
     }
     let renumbered = pulls().flat_map(|pull| &pull.renumbered).map(|one| {
-        let (from, to) = (one.from, one.to);
+        let (from, to) = (one.from.get(), one.to.get());
         Renumbered { data: one.artifact.to_string(), from, to }
     });
     Synced {

@@ -141,6 +141,8 @@ impl Store {
         staged.file().write_all(text.as_bytes()).map_err(FileError::at("write", &target))?;
         staged.file().sync_all().map_err(FileError::at("sync", &target))?;
         if fsutil::install_new(&staged, &target)? {
+            // Again, now that it is there: a push in between found nothing and cleared the first mark.
+            self.mark(&directory)?;
             let definition =
                 Definition { id: id.parse()?, name: name.to_owned(), model_type: model_type.clone(), path: target };
             return Ok(Defined { definition, written: Some(path) });

@@ -20,7 +20,8 @@ fn a_new_model_is_defined_once_and_marked_first() {
 
     assert_eq!(first.written.expect("written").as_str(), "auto-definitions/@acme/probe/web-probe.yaml");
     assert_eq!(second, Defined { definition: first.definition.clone(), written: None });
-    assert_eq!(*bed.marks.seen.lock().expect("not poisoned"), ["auto-definitions/@acme/probe"]);
+    // Before it is written, and once more when it is there.
+    assert_eq!(*bed.marks.seen.lock().expect("not poisoned"), ["auto-definitions/@acme/probe"; 2]);
     assert_eq!(find_definition(&roots(&bed), "web-probe").expect("walked"), Some(first.definition.clone()));
     assert_eq!(find_definition(&roots(&bed), first.definition.id.as_str()).expect("walked"), Some(first.definition));
 }

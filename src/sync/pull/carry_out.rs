@@ -1,33 +1,37 @@
 //! Carrying out a pull: settle version numbers, fetch, remove, record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::stream::{self, StreamExt as _};
-use tracing::{debug, warn};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::{debug, info, warn};
 
-use super::super::report::Renumbered;
 use super::super::session::Session;
 use super::super::{Failed, PullReport, Step, SyncError, transfer};
 use super::plan::Planned;
 use crate::bucket::BucketError;
-use crate::data::layout::{self, Location, Part};
+use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::fsutil;
-use crate::index::{Entry, Known, Verified};
+use crate::index::{Entry, Known, Stamp, Verified};
 use crate::path::RelPath;
+
+/// What came of the downloads of a batch.
+#[derive(Debug, Default)]
+struct Fetched {
+    files: BTreeMap<RelPath, Verified>,
+    failures: Vec<(RelPath, BucketError)>,
+    total: usize,
+}
+
+/// A download with the local file it replaces.
+type Download = (Entry, Option<Stamp>);
 
 impl Session<'_> {
     /// Does what was planned; returns whether every file is what the index says.
-    pub(super) async fn carry_out(&self, batch: Vec<Planned>, report: &mut PullReport) -> Result<bool, SyncError> {
-        let mut batch = batch;
+    pub(super) async fn carry_out(&self, mut batch: Vec<Planned>, report: &mut PullReport) -> Result<bool, SyncError> {
         for planned in &mut batch {
-            for (path, local) in std::mem::take(&mut planned.plan.comparisons) {
-                if transfer::has_content(&*self.engine.scope, &path, &local).await? {
-                    planned.plan.verified.push((path, local));
-                } else {
-                    planned.plan.clashes.extend(Location::parse(&path));
-                }
-            }
+            self.compare(planned).await?;
             self.resolve_clashes(planned, report)?;
             for path in &planned.plan.announcements {
                 warn!(%path, "changed without announcement; kept, and pushed next time");
@@ -35,105 +39,117 @@ impl Session<'_> {
             }
         }
         // A pointer must not arrive before the version it points to.
-        let is_pointer = |entry: &&Entry| entry.key.file_name() == layout::LATEST_FILE;
+        let is_pointer = |(entry, _): &&Download| entry.key.file_name() == layout::LATEST_FILE;
         let downloads = || batch.iter().flat_map(|planned| &planned.plan.downloads);
-        let versions: Vec<&Entry> = downloads().filter(|entry| !is_pointer(entry)).collect();
-        let pointers: Vec<&Entry> = downloads().filter(is_pointer).collect();
-        let total = versions.len() + pointers.len();
-        let mut fetched = BTreeMap::new();
-        let mut failures = Vec::new();
-        for group in [versions, pointers] {
-            if failures.is_empty() {
-                self.download(group, &mut fetched, &mut failures, report).await;
-            }
+        let groups: [Vec<&Download>; 2] =
+            [downloads().filter(|download| !is_pointer(download)).collect(), downloads().filter(is_pointer).collect()];
+        let mut fetched = Fetched { total: groups.iter().map(Vec::len).sum(), ..Fetched::default() };
+        for group in groups {
+            self.download(group, &mut fetched, report).await;
         }
-        if !fetched.is_empty() {
+        if !fetched.files.is_empty() {
             fsutil::sync_file_system(&self.engine.places.root)?;
         }
         let mut is_settled = true;
         for planned in batch {
-            is_settled &= self.record(planned, &fetched, report)?;
+            is_settled &= self.record(planned, &fetched.files, report)?;
         }
         self.settle_pointers(report)?;
-        match failures.into_iter().next() {
+        if self.stop.is_cancelled() {
+            return Err(SyncError::Interrupted { direction: "pull" });
+        }
+        let failures: Vec<Failed> = fetched
+            .failures
+            .iter()
+            .map(|(path, error)| Failed { path: path.clone(), reason: error.to_string() })
+            .collect();
+        match fetched.failures.into_iter().next() {
             None => Ok(is_settled),
-            Some(_) if self.stop.is_cancelled() => Err(SyncError::Interrupted { direction: "pull" }),
-            Some((first, source)) => {
-                let failures = vec![Failed { path: first, reason: source.to_string() }];
-                Err(SyncError::Transfers { verb: "downloaded", total, failures, source })
+            Some((_, source)) => {
+                Err(SyncError::Transfers { verb: "downloaded", total: fetched.total, failures, source })
             }
         }
     }
 
-    /// Fetches files, some at a time; stops starting new ones after a failure.
-    async fn download(
-        &self,
-        entries: Vec<&Entry>,
-        fetched: &mut BTreeMap<RelPath, Verified>,
-        failures: &mut Vec<(RelPath, BucketError)>,
-        report: &mut PullReport,
-    ) {
+    /// Looks whether files whose entries have no hash are ours.
+    async fn compare(&self, planned: &mut Planned) -> Result<(), SyncError> {
         let engine = self.engine;
-        let bytes = entries.iter().map(|entry| entry.size).sum();
-        engine.parts.progress.expect(Step::Download, entries.len() as u64, bytes);
-        let transfers = stream::iter(entries)
-            .take_while(|_| std::future::ready(!self.stop.is_cancelled()))
-            .map(|entry| async move { (entry, engine.places.download(&*engine.scope, entry).await) });
+        let comparisons = stream::iter(std::mem::take(&mut planned.plan.comparisons)).map(|(path, local)| async move {
+            let is_same = transfer::has_content(&*engine.scope, &path, &local).await?;
+            Ok::<_, SyncError>((path, local, is_same))
+        });
+        let concurrent_max = engine.parts.limits.downloads_concurrent_max.max(1);
+        let compared: Vec<_> = comparisons.buffer_unordered(concurrent_max).try_collect().await?;
+        for (path, local, is_same) in compared {
+            if is_same {
+                planned.plan.verified.push((path, local));
+            } else {
+                planned.plan.clashes.extend(Location::parse(&path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches files, some at a time. A damaged one does not keep the others; where the store fails, nothing new is
+    /// started.
+    async fn download(&self, downloads: Vec<&Download>, fetched: &mut Fetched, report: &mut PullReport) {
+        let engine = self.engine;
+        let bytes = downloads.iter().map(|(entry, _)| entry.size).sum();
+        engine.parts.progress.expect(Step::Download, downloads.len() as u64, bytes);
+        let is_failing = AtomicBool::new(fetched.failures.iter().any(|(_, error)| !is_local_to_file(error)));
+        let transfers = stream::iter(downloads)
+            .take_while(|_| std::future::ready(!self.stop.is_cancelled() && !is_failing.load(Ordering::Relaxed)))
+            .map(|(entry, seen)| async move { (entry, engine.places.download(&*engine.scope, entry, *seen).await) });
         let mut transfers = transfers.buffer_unordered(engine.parts.limits.downloads_concurrent_max.max(1));
         while let Some((entry, outcome)) = transfers.next().await {
-            match outcome {
-                Ok(verified) => {
+            match outcome.map_err(|error| error.into_bucket_error("download", &entry.key)) {
+                Ok(Some(verified)) => {
                     engine.parts.progress.advance(Step::Download, &entry.key, entry.size);
                     report.downloaded += 1;
                     report.bytes += verified.stamp.size;
                     report.changed.push(entry.key.clone());
-                    fetched.insert(entry.key.clone(), verified);
+                    fetched.files.insert(entry.key.clone(), verified);
                 }
-                Err(error) => match error.into_bucket_error("download", &entry.key) {
-                    BucketError::NotFound { .. } => {
-                        warn!(path = %entry.key, "the index names an object that does not exist");
-                        report.dangling.push(entry.key.clone());
-                    }
-                    error => {
-                        failures.push((entry.key.clone(), error));
-                        return;
-                    }
-                },
+                Ok(None) => info!(path = %entry.key, "changed here while it was fetched; the next pull looks again"),
+                Err(BucketError::NotFound { .. }) => {
+                    warn!(path = %entry.key, "the index names an object that does not exist");
+                    report.dangling.push(entry.key.clone());
+                }
+                Err(error) => {
+                    is_failing.fetch_or(!is_local_to_file(&error), Ordering::Relaxed);
+                    fetched.failures.push((entry.key.clone(), error));
+                }
             }
         }
     }
 
-    /// Gives our versions other numbers where another machine published the same ones first (trap T23).
+    /// Gives our versions other numbers where another machine published the same ones first (trap T23). All that we have
+    /// not published from there on move together, so that the newest stays the newest.
     fn resolve_clashes(&self, planned: &mut Planned, report: &mut PullReport) -> Result<(), SyncError> {
-        let versions: BTreeSet<_> = planned
-            .plan
-            .clashes
-            .drain(..)
-            .filter_map(|location| {
-                let version = location.version()?;
-                Some((location.artifact, version))
-            })
-            .collect();
-        for (artifact, version) in versions {
-            let highest = planned
-                .record
-                .entries
-                .keys()
-                .filter_map(Location::parse)
-                .filter(|location| location.artifact == artifact)
-                .filter_map(|location| location.version())
-                .max();
-            let to = self.engine.renumber(&artifact, version, highest)?;
-            report.renumbered.push(Renumbered { artifact: artifact.clone(), from: version.get(), to: to.get() });
-            report.changed.push(artifact.path(Part::Metadata(to)));
-            for part in [Part::Raw(version), Part::Metadata(version)] {
-                let path = artifact.path(part);
+        let mut clashes: BTreeMap<Artifact, BTreeSet<VersionNumber>> = BTreeMap::new();
+        for location in std::mem::take(&mut planned.plan.clashes) {
+            if let Some(version) = location.version() {
+                clashes.entry(location.artifact).or_default().insert(version);
+            }
+        }
+        for (artifact, versions) in clashes {
+            let record = &planned.record;
+            let of_artifact = record.entries.keys().filter_map(Location::parse).filter(|it| it.artifact == artifact);
+            let highest = of_artifact.filter_map(|location| location.version()).max();
+            let is_ours = |version: VersionNumber| {
+                let path = artifact.path(Part::Metadata(version));
+                versions.contains(&version) || !(record.entries.contains_key(&path) || record.known.contains_key(&path))
+            };
+            let lowest = versions.first().copied().unwrap_or(VersionNumber::FIRST);
+            for renumbered in self.engine.renumber(&artifact, lowest, highest, is_ours)? {
+                report.changed.push(artifact.path(Part::Metadata(renumbered.to)));
+                report.renumbered.push(renumbered);
+            }
+            let parts = versions.iter().flat_map(|version| [Part::Raw(*version), Part::Metadata(*version)]);
+            for path in parts.map(|part| artifact.path(part)) {
                 planned.plan.verified.retain(|(verified, _)| *verified != path);
-                if let Some(entry) = planned.record.entries.get(&path)
-                    && !planned.plan.downloads.contains(entry)
-                {
-                    planned.plan.downloads.push(entry.clone());
-                }
+                planned.plan.downloads.retain(|(entry, _)| entry.key != path);
+                planned.plan.downloads.extend(planned.record.entries.get(&path).cloned().map(|entry| (entry, None)));
             }
         }
         Ok(())
@@ -148,9 +164,15 @@ impl Session<'_> {
     ) -> Result<bool, SyncError> {
         let Planned { shard, mut record, plan } = planned;
         let root = &self.engine.places.root;
-        for path in plan.removals {
-            debug!(%path, "removed, the datastore no longer has it");
+        let mut is_settled = true;
+        for (path, seen) in plan.removals {
             let file = path.under(root);
+            if !transfer::is_still(&file, seen) {
+                info!(%path, "changed here while others deleted it; kept");
+                is_settled = false;
+                continue;
+            }
+            debug!(%path, "removed, the datastore no longer has it");
             if fsutil::remove_file(&file)? {
                 report.removed += 1;
             }
@@ -163,9 +185,11 @@ impl Session<'_> {
         for path in plan.forgotten {
             record.known.shift_remove(&path);
         }
-        let mut is_settled = true;
-        for entry in &plan.downloads {
-            let Some(verified) = fetched.get(&entry.key) else { continue };
+        for (entry, _) in &plan.downloads {
+            let Some(verified) = fetched.get(&entry.key) else {
+                is_settled &= report.dangling.contains(&entry.key);
+                continue;
+            };
             is_settled &= entry.sha256.as_ref().is_none_or(|expected| *expected == verified.sha256);
             let known = Known { last_modified: entry.last_modified.clone(), local: Some(verified.clone()) };
             record.known.insert(entry.key.clone(), known);
@@ -198,6 +222,11 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a failure says something about one file only, and nothing about the store.
+fn is_local_to_file(error: &BucketError) -> bool {
+    matches!(error, BucketError::Corrupt { .. } | BucketError::Invalid { .. } | BucketError::TooLarge { .. })
 }
 
 impl Location {

@@ -4,6 +4,7 @@ mod carry_out;
 mod plan;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -21,9 +22,20 @@ const BATCH_FILES_MAX: usize = 10_000;
 impl Engine {
     pub(super) async fn pull(&self, depth: Depth, stop: CancellationToken) -> Result<PullReport, SyncError> {
         let mut session = self.session(stop).await?;
-        let report = session.pull(depth).await?;
-        self.apply(&report)?;
-        Ok(report)
+        match session.pull(depth).await {
+            Ok(report) => {
+                self.apply(&report)?;
+                Ok(report)
+            }
+            Err(error) => {
+                // What did arrive is shown; an interrupted command leaves that to the next one.
+                if matches!(error, SyncError::Transfers { .. }) && self.changes_flag().exists() {
+                    self.is_catalog_behind.store(true, Ordering::Release);
+                    self.apply(&PullReport::default())?;
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -51,6 +63,10 @@ impl Session<'_> {
             }
             let shards = self.discover().await?;
             return self.reconcile(shards, old, depth).await;
+        }
+        if old.layout == Layout::Sharded && seen.layout() == Layout::Monolith {
+            // A monolith that a migration left behind is never the truth again (traps T4, T28).
+            return Err(SyncError::IndexGone { namespace: self.engine.parts.namespace.clone() });
         }
         let refreshed = self.engine.index.refresh(&self.mirror, seen).await?;
         let mut shards = refreshed.shards;

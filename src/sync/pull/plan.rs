@@ -5,16 +5,17 @@ use super::super::transfer::Places;
 use super::super::watermark::DirtySet;
 use super::super::{SyncError, boundary, local};
 use crate::data::layout::Location;
-use crate::index::{Entry, Record, ShardId, Verified};
+use crate::index::{Entry, Record, ShardId, Stamp, Verified};
 use crate::path::RelPath;
 
 /// What a pull does with the files of one shard.
 #[derive(Debug, Default)]
 pub(super) struct ShardPlan {
-    pub(super) downloads: Vec<Entry>,
+    /// What to fetch, and the local file that it replaces.
+    pub(super) downloads: Vec<(Entry, Option<Stamp>)>,
     pub(super) verified: Vec<(RelPath, Verified)>,
     pub(super) postponed: Vec<Entry>,
-    pub(super) removals: Vec<RelPath>,
+    pub(super) removals: Vec<(RelPath, Stamp)>,
     pub(super) announcements: Vec<RelPath>,
     pub(super) comparisons: Vec<(RelPath, Verified)>,
     pub(super) clashes: Vec<Location>,
@@ -50,16 +51,16 @@ pub(super) fn plan_shard(
             continue;
         }
         let known = record.known.get(path);
-        let local = local::examine(&places.root, path, known)?;
+        let local = local::examine(&places.root, path, known, None)?;
         let entry = record.entries.get(path);
         let facts = Facts { path, entry, known, local: &local, is_named_dirty: dirty.is_named(path) };
         match (facts.pull(depth), entry, local) {
             (PullAction::Verified, _, Local::Present(verified)) => {
                 plan.verified.push((path.clone(), verified));
             }
-            (PullAction::Download, Some(entry), _) => plan.downloads.push(entry.clone()),
+            (PullAction::Download, Some(entry), local) => plan.downloads.push((entry.clone(), stamp(&local))),
             (PullAction::Postpone, Some(entry), _) => plan.postponed.push(entry.clone()),
-            (PullAction::Remove, _, _) => plan.removals.push(path.clone()),
+            (PullAction::Remove, _, Local::Present(local)) => plan.removals.push((path.clone(), local.stamp)),
             (PullAction::Announce, _, _) => plan.announcements.push(path.clone()),
             (PullAction::Compare, _, Local::Present(local)) => plan.comparisons.push((path.clone(), local)),
             (PullAction::Clash, _, _) => plan.clashes.extend(Location::parse(path)),
@@ -69,6 +70,7 @@ pub(super) fn plan_shard(
                 | PullAction::Verified
                 | PullAction::Download
                 | PullAction::Postpone
+                | PullAction::Remove
                 | PullAction::Compare,
                 _,
                 _,
@@ -76,4 +78,11 @@ pub(super) fn plan_shard(
         }
     }
     Ok(plan)
+}
+
+fn stamp(local: &Local) -> Option<Stamp> {
+    match local {
+        Local::Present(verified) => Some(verified.stamp),
+        Local::Absent { .. } => None,
+    }
 }

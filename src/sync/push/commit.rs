@@ -8,7 +8,6 @@ use super::super::session::Session;
 use super::super::watermark::DirtySet;
 use super::super::{PushReport, SyncError, transfer};
 use super::plan::PushPlan;
-use super::upload::version_of;
 use crate::bucket::{BucketError, PutMode};
 use crate::index::{Change, Entry, Known, Layout, Probe, ShardId, Verified};
 use crate::lock::Held;
@@ -28,8 +27,8 @@ impl Session<'_> {
             self.catch_up_before_push(seen, report).await?;
         }
         let mut plan = self.plan_push(dirty)?;
-        let already = plan.creates.clone();
-        self.upload_late_versions(&mut plan, already, dirty, report).await?;
+        // Versions that appeared since the first upload; the others are not sent again.
+        self.upload_versions(&mut plan, dirty, report).await?;
         held.check()?;
         self.upload(plan.writes.keys().cloned().collect(), &plan, PutMode::Overwrite, report).await?;
         let changes = self.changes(&plan);
@@ -54,29 +53,6 @@ impl Session<'_> {
                 Ok(()) | Err(BucketError::NotFound { .. }) => report.deleted += 1,
                 Err(error) => warn!(%path, %error, "object not deleted; no index names it any more"),
             }
-        }
-        Ok(())
-    }
-
-    /// Creates versions that appeared or were renumbered since the first upload; the others are there already.
-    async fn upload_late_versions(
-        &mut self,
-        plan: &mut PushPlan,
-        all: BTreeMap<RelPath, Verified>,
-        dirty: &DirtySet,
-        report: &mut PushReport,
-    ) -> Result<(), SyncError> {
-        let is_new = |path: &RelPath| {
-            report.caught_up.renumbered.iter().any(|renumbered| {
-                version_of(path).is_some_and(|(artifact, version)| {
-                    artifact == renumbered.artifact && version.get() == renumbered.to
-                })
-            })
-        };
-        let is_late = all.keys().any(is_new);
-        if is_late {
-            self.upload_versions(plan, dirty, report).await?;
-            *plan = self.plan_push(dirty)?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Session<'_> {
         for shard in self.mirror.head().shards().filter(may_hold) {
             by_shard.entry(shard).or_default();
         }
-        self.plan_founding(&mut plan)?;
+        plan.discovered = self.founding_entries()?;
         for (shard, mut paths) in by_shard {
             let record = self.mirror.record(&shard)?;
             paths.extend(record.known.keys().filter(|path| dirty.is_named(path)).cloned());
@@ -72,18 +72,19 @@ impl Session<'_> {
     }
 
     /// A new index names what lay in the datastore before.
-    fn plan_founding(&self, plan: &mut PushPlan) -> Result<(), SyncError> {
+    pub(in crate::sync) fn founding_entries(&self) -> Result<Vec<Entry>, SyncError> {
+        let mut entries = Vec::new();
         if self.mirror.head().layout != Layout::Absent {
-            return Ok(());
+            return Ok(entries);
         }
         for shard in &self.discovered {
             let record = self.mirror.record(shard)?;
-            plan.discovered.extend(record.entries.into_values().map(|entry| {
+            entries.extend(record.entries.into_values().map(|entry| {
                 let verified = record.known.get(&entry.key).and_then(|known| known.local.as_ref());
                 Entry { sha256: verified.map(|verified| verified.sha256.clone()), ..entry }
             }));
         }
-        Ok(())
+        Ok(entries)
     }
 
     fn plan_file(
@@ -94,7 +95,7 @@ impl Session<'_> {
         plan: &mut PushPlan,
     ) -> Result<(), SyncError> {
         let known = record.known.get(&path);
-        let local = local::examine(&self.engine.places.root, &path, known)?;
+        let local = local::examine(&self.engine.places.root, &path, known, self.uploaded.get(&path))?;
         let is_named_dirty = dirty.is_named(&path);
         let facts = Facts { path: &path, entry: record.entries.get(&path), known, local: &local, is_named_dirty };
         match (facts.push(), local) {

@@ -1,19 +1,19 @@
 //! Uploading: new versions by conditional writes, files that change in place as they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::debug;
 
 use super::super::session::Session;
 use super::super::transfer::{self, TransferError};
 use super::super::watermark::DirtySet;
-use super::super::{Failed, PullReport, PushReport, Renumbered, Step, SyncError};
+use super::super::{Failed, PullReport, PushReport, Step, SyncError};
 use super::plan::PushPlan;
 use crate::bucket::{BucketError, PutMode};
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
-use crate::index::IndexError;
+use crate::index::{IndexError, Verified};
 use crate::path::RelPath;
 
 /// How often version numbers are changed because others took them first.
@@ -28,51 +28,93 @@ impl Session<'_> {
         report: &mut PushReport,
     ) -> Result<(), SyncError> {
         for _ in 0..RENUMBER_ROUNDS_MAX {
+            self.upload_grown(plan, report).await?;
+            let waiting = plan.creates.iter().filter(|(path, verified)| self.uploaded.get(*path) != Some(*verified));
             // The description claims the number: whoever creates it owns the version.
             let is_claim = |path: &RelPath| path.file_name() == layout::METADATA_FILE;
-            let (claims, contents): (Vec<_>, Vec<_>) = plan.creates.keys().cloned().partition(is_claim);
-            let mut taken = self.create(claims, plan, report).await?;
-            let mut lost: BTreeSet<_> = taken.iter().filter_map(version_of).collect();
+            let (claims, contents): (Vec<_>, Vec<_>) = waiting.map(|(path, _)| path.clone()).partition(is_claim);
+            let mut lost = self.create(claims, plan, report).await?;
             let contents = contents.into_iter().filter(|path| version_of(path).is_none_or(|of| !lost.contains(&of)));
-            taken.extend(self.create(contents.collect(), plan, report).await?);
-            lost.extend(taken.iter().filter_map(version_of));
+            let contents: Vec<_> = contents.collect();
+            lost.extend(self.create(contents, plan, report).await?);
             if lost.is_empty() {
                 return Ok(());
             }
-            for (artifact, version) in lost {
-                let to = self.engine.renumber(&artifact, version, None)?;
-                let changed = vec![artifact.path(Part::Metadata(to))];
-                let renumbered = vec![Renumbered { artifact, from: version.get(), to: to.get() }];
-                let moved = PullReport { renumbered, changed, ..PullReport::default() };
-                self.engine.apply(&moved)?;
-                report.caught_up.add(moved);
-            }
-            let sent = std::mem::take(&mut plan.creates);
+            self.renumber_lost(&lost, plan, report)?;
             *plan = self.plan_push(dirty)?;
-            plan.creates.retain(|path, verified| sent.get(path) != Some(verified) || taken.contains(path));
         }
         Err(IndexError::Contended { attempts: RENUMBER_ROUNDS_MAX }.into())
     }
 
-    /// Uploads files that must not exist yet; returns those that exist with other content.
-    async fn create(
+    /// Sends again what this push created and what grew since.
+    async fn upload_grown(&mut self, plan: &PushPlan, report: &mut PushReport) -> Result<(), SyncError> {
+        let has_grown = |(path, verified): &(&RelPath, &Verified)| {
+            self.uploaded.get(*path).is_some_and(|uploaded| uploaded != *verified)
+        };
+        let grown: Vec<RelPath> = plan.creates.iter().filter(has_grown).map(|(path, _)| path.clone()).collect();
+        self.upload(grown.clone(), plan, PutMode::Overwrite, report).await?;
+        self.note_uploaded(grown, plan);
+        Ok(())
+    }
+
+    /// Moves versions whose numbers others have, and all of ours above them.
+    fn renumber_lost(
         &self,
+        lost: &BTreeSet<(Artifact, VersionNumber)>,
+        plan: &PushPlan,
+        report: &mut PushReport,
+    ) -> Result<(), SyncError> {
+        let mut lowest: BTreeMap<&Artifact, VersionNumber> = BTreeMap::new();
+        for (artifact, version) in lost {
+            lowest.entry(artifact).or_insert(*version);
+        }
+        for (artifact, lowest) in lowest {
+            let is_ours = |version: VersionNumber| {
+                lost.contains(&(artifact.clone(), version))
+                    || plan.creates.contains_key(&artifact.path(Part::Metadata(version)))
+            };
+            let renumbered = self.engine.renumber(artifact, lowest, None, is_ours)?;
+            let changed = renumbered.iter().map(|one| artifact.path(Part::Metadata(one.to))).collect();
+            let moved = PullReport { renumbered, changed, ..PullReport::default() };
+            self.engine.apply(&moved)?;
+            report.caught_up.add(moved);
+        }
+        Ok(())
+    }
+
+    fn note_uploaded(&mut self, paths: impl IntoIterator<Item = RelPath>, plan: &PushPlan) {
+        for path in paths {
+            if let Some(verified) = plan.creates.get(&path) {
+                self.uploaded.insert(path, verified.clone());
+            }
+        }
+    }
+
+    /// Uploads files that must not exist yet; returns the versions whose files exist with other content.
+    async fn create(
+        &mut self,
         paths: Vec<RelPath>,
         plan: &PushPlan,
         report: &mut PushReport,
-    ) -> Result<BTreeSet<RelPath>, SyncError> {
-        let mut taken = BTreeSet::new();
-        let outcomes = self.upload(paths, plan, PutMode::Create, report).await?;
-        for path in outcomes {
-            let Some(verified) = plan.creates.get(&path) else { continue };
+    ) -> Result<BTreeSet<(Artifact, VersionNumber)>, SyncError> {
+        let refused: BTreeSet<_> =
+            self.upload(paths.clone(), plan, PutMode::Create, report).await?.into_iter().collect();
+        self.note_uploaded(paths.into_iter().filter(|path| !refused.contains(path)), plan);
+        let engine = self.engine;
+        let comparisons = stream::iter(refused).map(|path| async move {
             // A push that was killed may have created it: the same content is ours.
-            if transfer::has_content(&*self.engine.scope, &path, verified).await? {
-                debug!(%path, "uploaded before");
-            } else {
-                taken.insert(path);
-            }
-        }
-        Ok(taken)
+            let is_same = match plan.creates.get(&path) {
+                Some(verified) => transfer::has_content(&*engine.scope, &path, verified).await?,
+                None => false,
+            };
+            Ok::<_, SyncError>((path, is_same))
+        });
+        let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
+        let compared: Vec<_> = comparisons.buffer_unordered(concurrent_max).try_collect().await?;
+        let (ours, taken): (Vec<_>, Vec<_>) = compared.into_iter().partition(|(_, is_same)| *is_same);
+        debug!(files = ours.len(), "uploaded before");
+        self.note_uploaded(ours.into_iter().map(|(path, _)| path), plan);
+        Ok(taken.iter().filter_map(|(path, _)| version_of(path)).collect())
     }
 
     /// Uploads files, some at a time; returns those that a condition refused. After a failure nothing new is started,
@@ -132,7 +174,7 @@ impl Session<'_> {
     }
 }
 
-pub(super) fn version_of(path: &RelPath) -> Option<(Artifact, VersionNumber)> {
+fn version_of(path: &RelPath) -> Option<(Artifact, VersionNumber)> {
     let location = Location::parse(path)?;
     let version = location.version()?;
     Some((location.artifact, version))

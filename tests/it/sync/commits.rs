@@ -138,3 +138,117 @@ fn two_writers_that_alternate_converge() {
     assert_eq!(one.tree(), other.tree());
     assert_eq!(one.contents("vpc", "shared").len(), 11);
 }
+
+#[test]
+fn a_model_that_lost_its_last_artifact_does_not_make_the_index_unreadable() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "only", "x");
+    writer.put("db", "other", "x");
+    writer.push();
+    writer.delete("vpc", "only");
+    writer.push();
+    writer.put("db", "other", "y");
+    writer.push();
+
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+
+    assert_eq!(reader.names(), ["other"]);
+    assert_eq!(reader.tree(), writer.tree());
+}
+
+#[test]
+fn a_version_put_during_a_push_is_uploaded_before_any_index_names_it() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "state", "one");
+    let beside = writer.clone();
+    world.before_write_of(".locks/", move || {
+        beside.put("vpc", "state", "two");
+    });
+
+    writer.push();
+
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+    writer.push();
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.contents("vpc", "state"), ["one", "two"]);
+}
+
+#[test]
+fn a_lost_copy_of_the_index_loses_no_entry() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "first", "x");
+    writer.put("vpc", "second", "x");
+    writer.push();
+    writer.lose_index_records();
+    writer.put("vpc", "third", "x");
+    writer.push();
+
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+
+    assert_eq!(reader.names(), ["first", "second", "third"]);
+}
+
+#[test]
+fn renumbered_versions_keep_their_order() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "state", "base");
+    one.push();
+    other.pull();
+    other.put("vpc", "state", "older");
+    other.put("vpc", "state", "newest");
+    one.put("vpc", "state", "theirs");
+    one.push();
+
+    other.push();
+    one.pull();
+
+    assert_eq!(one.read("vpc", "state"), "newest");
+    assert_eq!(one.contents("vpc", "state"), ["base", "newest", "older", "theirs"]);
+    assert_eq!(one.tree(), other.tree());
+}
+
+#[test]
+fn a_version_put_while_a_pull_fetches_the_same_number_is_kept() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "state", "base");
+    one.push();
+    other.pull();
+    one.put("vpc", "state", "theirs");
+    one.push();
+    let beside = other.clone();
+    world.before_read_of("state/2/raw", move || {
+        beside.put("vpc", "state", "ours");
+    });
+
+    other.pull();
+    other.push();
+    one.pull();
+
+    assert_eq!(one.contents("vpc", "state"), ["base", "ours", "theirs"]);
+    assert_eq!(one.tree(), other.tree());
+}
+
+#[test]
+fn a_frozen_monolith_is_never_the_truth_again() {
+    let world = World::solo();
+    let writer = world.solo_machine("writer");
+    writer.put("vpc", "state", "one");
+    writer.push();
+    writer.migrate_index();
+    writer.put("vpc", "later", "two");
+    writer.push();
+    world.remove_object("_index/_meta.json");
+
+    let refused = writer.try_pull().expect_err("the shards are gone");
+
+    assert!(refused.to_string().contains("has disappeared"), "{refused}");
+    assert_eq!(writer.names(), ["later", "state"]);
+}

@@ -20,6 +20,7 @@ struct Script {
     fail_writes_of: Option<String>,
     denied: Option<String>,
     before_write: Option<(String, Hook)>,
+    before_read: Option<(String, Hook)>,
 }
 
 /// Passes everything on to another bucket, except what the script says.
@@ -73,6 +74,10 @@ impl Scripted {
         self.script().before_write = Some((part.to_owned(), hook));
     }
 
+    pub(super) fn before_read_of(&self, part: &str, hook: Hook) {
+        self.script().before_read = Some((part.to_owned(), hook));
+    }
+
     pub(super) fn heal(&self) {
         let mut script = self.script();
         *script = Script { requests: script.requests, ..Script::default() };
@@ -95,8 +100,8 @@ impl Scripted {
             if is_failing {
                 return Err(unavailable(operation, key));
             }
-            let is_hooked = is_write && script.before_write.as_ref().is_some_and(|(part, _)| key.contains(part));
-            if is_hooked { script.before_write.take() } else { None }
+            let hook = if is_write { &mut script.before_write } else { &mut script.before_read };
+            hook.take_if(|(part, _)| key.contains(part.as_str()))
         };
         if let Some((_, hook)) = hook {
             // On a thread of its own: the hook runs commands that start runtimes.

@@ -130,6 +130,14 @@ impl World {
         self.scripted.before_write_of(part, Box::new(hook));
     }
 
+    pub(super) fn before_read_of(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
+        self.scripted.before_read_of(part, Box::new(hook));
+    }
+
+    pub(super) fn remove_object(&self, key: &str) {
+        self.delete_where(|found| found == key);
+    }
+
     pub(super) fn heal(&self) {
         self.scripted.heal();
     }
@@ -235,6 +243,16 @@ impl Machine {
         Artifact::new(model_type, id, name.parse::<DataName>().expect("a name")).expect("an artifact")
     }
 
+    /// Loses the records of the index copy, as a power cut may.
+    pub(super) fn lose_index_records(&self) {
+        let index = self.engine.parts().state.join("index");
+        for found in fsutil::list(&index).expect("listed") {
+            if !found.path.ends_with("head.json") {
+                fsutil::remove_file(&found.path).expect("removed");
+            }
+        }
+    }
+
     /// Saves a version and its model's definition; returns the directory of the data name.
     pub(super) fn put(&self, model: &str, name: &str, content: &str) -> String {
         let artifact = self.artifact(model, name);
@@ -256,6 +274,7 @@ impl Machine {
             renamed_to: None,
         };
         self.store().save(&artifact, &draft, Content::Bytes(content.as_bytes())).expect("saved");
+        self.engine.parts().watermark.mark_dirty(&artifact.directory()).expect("marked");
         self.engine.refresh_rows(&[artifact.clone()].into()).expect("rows");
         artifact.directory().to_string()
     }

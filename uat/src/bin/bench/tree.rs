@@ -76,15 +76,13 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Returns the directory of the writer's only cache.
+/// Returns the directory of the writer's cache: the one with a tree, among those of datastores it had before.
 fn cache_of(writer: &Repository) -> PathBuf {
-    let caches = writer.machine().root().join("swamp-home/caches");
-    let only = |directory: PathBuf| {
-        let mut entries =
-            fs::read_dir(&directory).expect("the cache is there").map(|entry| entry.expect("readable").path());
-        entries.next().unwrap_or_else(|| panic!("{} is empty", directory.display()))
+    let below = |directory: PathBuf| {
+        fs::read_dir(directory).expect("the cache is there").map(|entry| entry.expect("readable").path())
     };
-    only(only(caches))
+    let mut caches = below(writer.machine().root().join("swamp-home/caches")).flat_map(below);
+    caches.find(|cache| cache.join("tree/bench/data").is_dir()).expect("the layout is documented")
 }
 
 fn tree_of(writer: &Repository) -> PathBuf {
