@@ -13,6 +13,7 @@ mod error;
 mod logging;
 mod output;
 mod progress;
+mod query;
 mod repo;
 mod report;
 mod runtime;
@@ -54,6 +55,8 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Repo { command } => repo::run(command, context),
         Command::Data { command } => data::run(command, context).await,
+        Command::Query(arguments) => query::run(*arguments, context).await,
+        Command::Eval(arguments) => query::eval(arguments, context).await,
         Command::Doctor(arguments) => doctor::run(arguments, context).await,
         Command::Datastore { command } => datastore::run(command, context).await,
     }

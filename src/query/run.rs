@@ -140,7 +140,7 @@ pub fn explain(query: &Query, catalog: &Catalog, options: &Options) -> Result<Pl
     Ok(Plan {
         filter: query.split.filter.clone(),
         parameters: query.split.parameters.iter().map(|parameter| format!("{parameter:?}")).collect(),
-        has_residual: query.residual.is_some(),
+        residual: query.residual.as_ref().map(|_| query.predicate().to_owned()),
         columns: columns.iter().map(|column| column.name()).collect(),
         steps,
     })
@@ -153,8 +153,8 @@ pub struct Plan {
     pub filter: String,
     /// Its values.
     pub parameters: Vec<String>,
-    /// Whether something is evaluated on the rows it returns.
-    pub has_residual: bool,
+    /// What is evaluated on the rows it returns.
+    pub residual: Option<String>,
     /// The columns that are read.
     pub columns: Vec<&'static str>,
     /// What SQLite does.
