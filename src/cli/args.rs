@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::completions::CompletionsArguments;
 use super::data::DataCommand;
 use super::datastore::DatastoreCommand;
 use super::doctor::DoctorArguments;
@@ -77,6 +78,7 @@ pub(crate) enum Command {
         command: DatastoreCommand,
     },
     Doctor(DoctorArguments),
+    Completions(CompletionsArguments),
 }
 
 #[cfg(test)]

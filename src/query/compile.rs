@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use cel::common::ast::IdedExpr;
+use cel::common::ast::{Expr, IdedExpr};
 
 use super::deep::on_big_stack;
 use super::environment::{self, Text};
 use super::error::{Complaint, QueryError};
-use super::field::field;
+use super::field::{Field, field};
 use super::program::Program;
 use super::pushdown::{self, PushdownContext, Split, Versions};
 use super::rewrite;
+use super::spell;
 use super::suspicion;
 use super::validate::{self, Roots};
 use crate::catalog::Column;
@@ -32,6 +33,7 @@ pub struct Query {
     predicate: String,
     pub(super) split: Split,
     pub(super) residual: Option<Program>,
+    pub(super) residual_text: Option<String>,
     pub(super) select: Option<Select>,
     names: BTreeSet<&'static str>,
     suspicions: Vec<Complaint>,
@@ -40,6 +42,8 @@ pub struct Query {
 #[derive(Debug)]
 pub(super) struct Select {
     pub(super) program: Program,
+    /// The field that the expression is, where it is nothing else.
+    pub(super) field: Option<&'static Field>,
     names: BTreeSet<&'static str>,
 }
 
@@ -64,12 +68,17 @@ impl Query {
             None => None,
             Some(select) => {
                 let (expression, _, names) = checked(select, Roots::Fields).map_err(in_select)?;
-                Some(Select { program: Program::new(rewrite::numbers(expression)), names })
+                let field = match &expression.expr {
+                    Expr::Ident(name) => field(name).filter(|field| field.column.is_some()),
+                    _ => None,
+                };
+                Some(Select { program: Program::new(rewrite::numbers(expression)), field, names })
             }
         };
         let mut split = pushdown::split(&rewrite::numbers(expression), &PushdownContext { versions });
+        let residual_text = split.residual.as_ref().map(spell::spelled);
         let residual = split.residual.take().map(Program::new);
-        Ok(Self { predicate: predicate.to_owned(), split, residual, select, names, suspicions })
+        Ok(Self { predicate: predicate.to_owned(), split, residual, residual_text, select, names, suspicions })
     }
 
     /// Returns the text of the predicate.
@@ -98,7 +107,9 @@ impl Query {
         let predicate = self.names.iter().filter(|_| self.residual.is_some());
         let mut columns: Vec<_> =
             predicate.chain(selected).filter_map(|name| field(name)?.column).chain(further.iter().copied()).collect();
-        if self.names_content() || !columns.is_empty() {
+        // What is evaluated may fail, and then says on which row.
+        let is_evaluated = self.select.as_ref().is_some_and(|select| select.field.is_none());
+        if self.residual.is_some() || is_evaluated {
             columns.extend(ARTIFACT_COLUMNS);
         }
         let mut seen = BTreeSet::new();

@@ -8,7 +8,7 @@ use std::thread;
 use super::error::QueryError;
 
 /// The stack expressions are parsed and evaluated on: address space, of which only what is used is memory.
-const STACK_BYTES: usize = 256 * 1024 * 1024;
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Runs `work` on a thread of its own with a big stack.
 pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, QueryError> + Send) -> Result<T, QueryError> {

@@ -25,11 +25,14 @@ mod json;
 mod limits;
 mod map;
 mod number;
+mod pipeline;
+mod plan;
 mod program;
 pub mod pushdown;
 mod rewrite;
 mod row;
 mod run;
+mod spell;
 mod suspicion;
 mod validate;
 mod vocabulary;
@@ -40,8 +43,9 @@ pub use content::{Artifact, CONTENT_BYTES_MAX, Contents, Source};
 pub use error::{Complaint, Place, QueryError, Skipped};
 pub use expression::{Surroundings, evaluate};
 pub use field::{FIELDS, Field, FieldKind};
+pub use plan::{Plan, explain};
 pub use row::Row;
-pub use run::{Answer, NoContents, Options, Plan, Report, Shown, explain, run};
+pub use run::{Answer, NoContents, Options, Report, Shown, run};
 pub use vocabulary::{DATA_FUNCTIONS, FUNCTIONS, Function, METHODS};
 
 #[cfg(test)]

@@ -133,6 +133,16 @@ impl Columns for Row {
     }
 }
 
+/// Returns the value of a field that is in a column, as JSON.
+pub(super) fn field_json(row: &dyn Columns, kind: FieldKind, column: Column) -> Value {
+    match kind {
+        FieldKind::Text => row.text(column).into(),
+        FieldKind::Number => row.integer(column).into(),
+        FieldKind::Flag => (row.integer(column) != 0).into(),
+        FieldKind::Tags | FieldKind::Content => serde_json::from_str(row.text(column)).unwrap_or_default(),
+    }
+}
+
 /// What is known of the content while a row is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known<'a> {

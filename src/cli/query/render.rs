@@ -1,6 +1,6 @@
 //! Answers as tables, lines, comma-separated values and JSON.
 //!
-//! Lines are printed as they come; the other forms need all answers first, for widths or for one document.
+//! Lines and scalars are printed as they come; the other forms need all answers first, for widths or for one document.
 
 use std::ops::ControlFlow;
 
@@ -30,6 +30,7 @@ pub(super) struct Printer {
     has_namespaces: bool,
     rows: Vec<Row>,
     values: Vec<Value>,
+    are_scalars: Option<bool>,
     piece: String,
     failed: Option<Failed>,
 }
@@ -47,7 +48,8 @@ struct Document<'a> {
 
 impl Printer {
     pub(super) fn new(shape: Shape, has_namespaces: bool) -> Self {
-        Self { shape, has_namespaces, rows: Vec::new(), values: Vec::new(), piece: String::new(), failed: None }
+        let (rows, values) = (Vec::new(), Vec::new());
+        Self { shape, has_namespaces, rows, values, are_scalars: None, piece: String::new(), failed: None }
     }
 
     /// Takes one answer.
@@ -60,13 +62,28 @@ impl Printer {
             (Answer::Row(row, content), Shape::Lines | Shape::Json) => row.to_json(content.unwrap_or_default()),
             (Answer::Value(value), _) => value,
         };
-        if self.shape != Shape::Lines {
+        if self.shape == Shape::Lines {
+            self.piece.push_str(&value.to_string());
+        } else if self.is_scalar(&value) {
+            self.piece.push_str(&"\n".repeat(self.values.drain(..).len()));
+            self.piece.push_str(&cell(&value));
+        } else {
             self.values.push(value);
             return ControlFlow::Continue(());
         }
-        self.piece.push_str(&value.to_string());
         self.piece.push('\n');
         if self.piece.len() < PIECE_BYTES { ControlFlow::Continue(()) } else { self.flush() }
+    }
+
+    /// Returns whether values are printed one per line as they come, which the first that is not null decides.
+    fn is_scalar(&mut self, value: &Value) -> bool {
+        if self.shape != Shape::Table {
+            return false;
+        }
+        if self.are_scalars.is_none() && !value.is_null() {
+            self.are_scalars = Some(!matches!(value, Value::Object(_) | Value::Array(_)));
+        }
+        self.are_scalars == Some(true)
     }
 
     fn flush(&mut self) -> ControlFlow<()> {

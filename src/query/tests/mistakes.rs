@@ -1,7 +1,7 @@
 //! Mistakes are met with help before a row is read, and hostile text with an error.
 
 use crate::error::Failure as _;
-use crate::query::{Query, QueryError};
+use crate::query::{Options, Query, QueryError};
 
 fn complaint(predicate: &str, select: Option<&str>) -> (String, Option<String>) {
     let error = Query::parse(predicate, select).unwrap_err();
@@ -104,4 +104,84 @@ fn loops_nest_three_deep() {
     Query::parse(&nested(3), None).unwrap();
     let error = Query::parse(&nested(4), None).unwrap_err();
     assert!(matches!(&error, QueryError::Invalid { complaint } if complaint.message == "loops nest deeper than 3"));
+}
+
+/// What random expressions are made of.
+const TOKENS: [&str; 60] = [
+    "name",
+    "tags",
+    "size",
+    "attributes",
+    "isLatest",
+    "x",
+    "k",
+    "version",
+    "content",
+    "ns",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ".",
+    ".?",
+    "[?",
+    ",",
+    "?",
+    ":",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "==",
+    "!=",
+    "<",
+    ">=",
+    "&&",
+    "||",
+    "!",
+    " in ",
+    "\"a\"",
+    "'b'",
+    "r\"\\d\"",
+    "1",
+    "2.5",
+    "3u",
+    "null",
+    "true",
+    "false",
+    "0x1f",
+    "9223372036854775807",
+    ".map(x, ",
+    ".all(x, ",
+    ".exists(k, ",
+    ".filter(x, ",
+    ".matches(",
+    ".replace(\"a\", ",
+    ".size()",
+    "has(",
+    "string(",
+    "timestamp(",
+    "duration(\"1h\")",
+    "optional.of(",
+    ".orValue(",
+    "// c\n",
+];
+
+#[test]
+fn random_text_is_an_error_or_an_answer() {
+    let mut random = fastrand::Rng::with_seed(4_711);
+    let world = super::two_namespaces();
+    let mut answered = 0;
+
+    for _ in 0..4_000 {
+        let text: String = (0..random.usize(1..24)).map(|_| TOKENS[random.usize(..TOKENS.len())]).collect();
+        if world.run(&text, Some(&text), &Options::default()).is_ok() {
+            answered += 1;
+        }
+    }
+
+    assert!(answered > 20, "only {answered} texts were expressions");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{JSON, Put, World, two_namespaces};
-use crate::query::{Interrupt, Options, QueryError, Shown};
+use crate::query::{Interrupt, Options, Query, QueryError, Shown, explain};
 
 #[test]
 fn only_the_latest_versions_match_unless_a_version_is_named() {
@@ -170,4 +170,17 @@ fn an_interrupt_ends_a_query() {
 
     assert!(matches!(error, QueryError::Interrupted), "{error}");
     assert!(!Interrupt::default().is_raised());
+}
+
+#[test]
+fn a_plan_says_what_is_evaluated_and_read() {
+    let world = two_namespaces();
+    let query = Query::parse("version > 0 && attributes.n + 1 > 2", Some("name")).unwrap();
+
+    let plan = explain(&query, &world.catalog, &Options::default()).unwrap();
+
+    assert!(plan.residual.unwrap().contains("((attributes.n + 1) > 2)"));
+    assert!(plan.columns.contains(&"data_name") && plan.columns.contains(&"version"), "{:?}", plan.columns);
+    assert!(!plan.columns.contains(&"tags"), "{:?}", plan.columns);
+    assert!(!plan.steps.is_empty());
 }

@@ -1,5 +1,7 @@
 //! Queries and expressions over the data of every namespace, through the program.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use swamp_uat::{Backend, Repository, Scene, on_every_backend};
 
@@ -203,6 +205,40 @@ fn metadata_costs_no_request_and_foreign_content_one_per_artifact() {
     let twice = cost(&scene, || assert_eq!(reader.json(&["eval", expression]), 8));
 
     assert_eq!((metadata, own, one, all, twice), (0, 0, 1, 3, 1));
+}
+
+#[test]
+fn a_query_explains_what_it_read() {
+    let scene = Scene::new(Backend::S3);
+    let (reader, _writer) = reader_and_writer(&scene);
+
+    let plan = reader.json(&["query", "ns == \"security\" && name == \"host\" && attributes.cpu + 1 > 4", "--explain"]);
+
+    assert!(plan["filter"].as_str().expect("SQL").contains("is_latest"), "{plan}");
+    assert!(plan["residual"].as_str().expect("a residual").contains("((attributes.cpu + 1) > 4)"), "{plan}");
+    assert_eq!([&plan["fetched"], &plan["total"]], [1, 1]);
+}
+
+#[test]
+fn an_interrupt_ends_an_evaluation() {
+    let scene = Scene::new(Backend::Directory);
+    let reader = scene.repository("ana", "infra");
+    let endless = "lists.range(1700).map(x, lists.range(1700).map(y, [x, y].filter(z, z > 5))).size()";
+
+    let running = reader.start(&["eval", endless]);
+    let outcome = running.interrupt_after(Duration::from_millis(700));
+
+    assert_eq!(outcome.code, Some(130), "{}", outcome.stderr);
+}
+
+#[test]
+fn shells_learn_the_commands() {
+    let scene = Scene::new(Backend::Directory);
+    let reader = scene.repository("ana", "infra");
+
+    let script = reader.ok(&["completions", "bash"]).text();
+
+    assert!(script.contains("--explain"), "{script}");
 }
 
 #[test]
