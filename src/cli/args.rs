@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::completions::CompletionsArguments;
 use super::data::DataCommand;
 use super::datastore::DatastoreCommand;
 use super::doctor::DoctorArguments;
+use super::query::{EvalArguments, QueryArguments};
 use super::repo::RepoCommand;
 
 /// Many repositories, one datastore: synchronised, catalogued and shown as a file system.
@@ -26,6 +28,7 @@ Start here:
   swamp data put vpc-main state state.json               store a version
   swamp datastore sync                                   exchange data with the others
   swamp data get vpc-main state                          read the latest version
+  swamp query 'tags.env == \"prod\"'                       find data in every namespace
 
 Exit status: 0 done, 1 failed, 2 usage or configuration, 75 try again later (locked or unreachable), 130 interrupted.";
 
@@ -65,6 +68,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    Query(Box<QueryArguments>),
+    Eval(EvalArguments),
     /// Configure and synchronise the place that holds the data
     #[command(after_help = "Examples:\n  swamp datastore setup s3 --bucket team --namespace infra\n  \
                             swamp datastore sync\n  swamp datastore status")]
@@ -73,6 +78,7 @@ pub(crate) enum Command {
         command: DatastoreCommand,
     },
     Doctor(DoctorArguments),
+    Completions(CompletionsArguments),
 }
 
 #[cfg(test)]

@@ -29,8 +29,13 @@ impl Context {
 
     /// Returns what a synchronisation needs from us.
     pub(crate) fn engine_options(&self) -> EngineOptions {
-        let progress = progress::progress(self.output, &self.clock);
-        EngineOptions { progress, ..EngineOptions::quiet(self.stop.clone()) }
+        EngineOptions {
+            progress: progress::progress(self.output, &self.clock),
+            stop: self.stop.clone(),
+            deadline: None,
+            downloads_concurrent_max: None,
+            uploads_concurrent_max: None,
+        }
     }
 
     /// Opens the repository that the command is about.

@@ -5,6 +5,7 @@
 #![expect(clippy::struct_field_names, reason = "documents have the names of the format")]
 
 mod args;
+mod completions;
 mod context;
 mod data;
 mod datastore;
@@ -13,6 +14,7 @@ mod error;
 mod logging;
 mod output;
 mod progress;
+mod query;
 mod repo;
 mod report;
 mod runtime;
@@ -54,6 +56,9 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Repo { command } => repo::run(command, context),
         Command::Data { command } => data::run(command, context).await,
+        Command::Query(arguments) => query::run(*arguments, context).await,
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Eval(arguments) => query::eval(arguments, context).await,
         Command::Doctor(arguments) => doctor::run(arguments, context).await,
         Command::Datastore { command } => datastore::run(command, context).await,
     }

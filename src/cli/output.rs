@@ -97,6 +97,20 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Returns rows as aligned columns, however many there are, under a header if there is one.
+pub(crate) fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).chain([header.len()]).max().unwrap_or_default();
+    let mut widths = vec![0; count];
+    let header: Vec<String> = header.iter().map(|title| (*title).to_owned()).collect();
+    for row in rows.iter().chain([&header]) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let head = if header.is_empty() { String::new() } else { line(&header, &widths) };
+    rows.iter().fold(head, |text, row| text + &line(row, &widths))
+}
+
 /// Returns rows as aligned columns, two spaces apart, under a header.
 pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let mut widths = header.map(|title| title.chars().count());

@@ -59,15 +59,15 @@ fn init(path: Option<PathBuf>, force: bool, context: &Context) -> Outcome {
         repo_id: setting("repoId"),
         created: made.created,
     };
-    context.output.emit(&shown, |shown| human(shown, force))?;
-    let next = "share its data with `swamp datastore setup --help`, or store some with `swamp data put --help`";
-    context.output.status(&format!("next: {next}"));
-    Ok(())
+    context.output.emit(&shown, |shown| human(shown, force))
 }
 
 fn human(shown: &Initialised, force: bool) -> String {
     let verb = if force { "repaired" } else { "initialised" };
     let changes = if shown.created.is_empty() { "nothing was missing".to_owned() } else { shown.created.join(", ") };
     let Initialised { path, repo_id, .. } = shown;
-    format!("{verb} {path} ({changes})\nrepository id: {repo_id}\n")
+    format!(
+        "{verb} {path} ({changes})\nrepository id: {repo_id}\n\
+         next: share its data with `swamp datastore setup --help`, or store some with `swamp data put --help`\n"
+    )
 }

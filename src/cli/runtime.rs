@@ -38,6 +38,29 @@ pub(crate) fn run(stop: &CancellationToken, command: impl Future<Output = Outcom
     outcome
 }
 
+/// Waits for a future on a thread that is not one of the runtime's.
+#[expect(clippy::disallowed_methods, reason = "this is the bridge")]
+pub(crate) fn wait<T>(runtime: &tokio::runtime::Handle, future: impl Future<Output = T>) -> T {
+    runtime.block_on(future)
+}
+
+/// Runs work that may take long on a thread of its own; an interrupt is passed on by `interrupt`.
+pub(crate) async fn blocking<T: Send + 'static>(
+    stop: &CancellationToken,
+    interrupt: impl FnOnce(),
+    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
+) -> Result<T, Failed> {
+    let mut work = tokio::task::spawn_blocking(work);
+    let outcome = tokio::select! {
+        outcome = &mut work => outcome,
+        () = stop.cancelled() => {
+            interrupt();
+            work.await
+        }
+    };
+    outcome.map_err(swamp::repo::RepoError::from)?
+}
+
 /// Completes at the next SIGINT or SIGTERM.
 async fn interrupted() -> Result<(), FileError> {
     let listen = |kind: SignalKind| -> io::Result<_> { signal(kind) };

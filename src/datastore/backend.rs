@@ -259,16 +259,11 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Returns the path with links and `..` resolved as far as it exists, so that two spellings of one directory are one
-/// place.
-pub fn canonical(path: &Path) -> PathBuf {
+/// Returns the path with links resolved as far as it exists, so that two spellings of one directory are one place.
+fn canonical(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let Ok(real) = ancestor.canonicalize() {
-            return match path.strip_prefix(ancestor) {
-                Ok(rest) if rest.as_os_str().is_empty() => real,
-                Ok(rest) => real.join(rest),
-                Err(_not_below) => real,
-            };
+            return path.strip_prefix(ancestor).map_or(real.clone(), |rest| real.join(rest));
         }
     }
     path.to_owned()

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::namespace::Namespace;
 
-pub use backend::{Backend, Checksums, FilesystemConfig, GCS_TYPE, GcsConfig, S3_TYPE, S3Config, Transfers, canonical};
+pub use backend::{Backend, Checksums, FilesystemConfig, GCS_TYPE, GcsConfig, S3_TYPE, S3Config, Transfers};
 pub use environment::parse_environment;
 pub use error::ConfigError;
 pub use fields::{Places, expand};

@@ -9,7 +9,6 @@ use crate::data::store::StoreError;
 use crate::datastore::ConfigError;
 use crate::error::{Failure, Kind};
 use crate::fsutil::FileError;
-use crate::index::IndexError;
 use crate::lock::LockError;
 use crate::manifest::ManifestError;
 use crate::namespace::Namespace;
@@ -62,8 +61,6 @@ pub enum RepoError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error(transparent)]
-    Index(#[from] IndexError),
-    #[error(transparent)]
     Sync(#[from] SyncError),
     #[error(transparent)]
     Path(#[from] InvalidPath),
@@ -98,7 +95,6 @@ impl Failure for RepoError {
             Self::Catalog(source) => source.kind(),
             Self::Store(source) => source.kind(),
             Self::Definition(source) => source.kind(),
-            Self::Index(source) => source.kind(),
             Self::Sync(source) => source.kind(),
             Self::Path(source) => source.kind(),
             Self::Background(_) => Kind::Unavailable,
@@ -138,7 +134,6 @@ impl Failure for RepoError {
             Self::Catalog(source) => source.hint(),
             Self::Store(source) => source.hint(),
             Self::Definition(source) => source.hint(),
-            Self::Index(source) => source.hint(),
             Self::Sync(source) => source.hint(),
             Self::Path(source) => source.hint(),
             Self::Collisions(source) => source.hint(),

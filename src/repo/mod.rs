@@ -12,26 +12,26 @@ pub mod migration;
 mod namespaces;
 mod paths;
 mod reconcile;
-mod resolve;
 mod setup;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::bucket::SharedBucket;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::data::store::Store;
-use crate::datastore::{self, Backend, DatastoreConfig, Hydration, OpenOptions};
-use crate::index::{Founding, Layout, Mirror};
+use crate::datastore::{self, Backend, ConfigError, DatastoreConfig, Hydration, OpenOptions, Places};
 use crate::lock::{self, Holder, Lock};
 use crate::namespace::Namespace;
 use crate::path::RelPath;
-use crate::sync::{Depth, Engine, EngineParts, Limits, Placement, Progress, Silent, Watermark};
+use crate::sync::{Depth, Engine, EngineParts, Limits, Placement, Progress, Watermark};
 
 pub use discovery::discover;
 pub use environment::Environment;
@@ -40,7 +40,6 @@ pub use init::{Existing, Initialised, init};
 pub use marker::Marker;
 pub use namespaces::{Direction, NamespaceSet};
 pub use paths::{LOCAL_DIRECTORY, Paths, STAGING_DIRECTORY, relative};
-pub use resolve::{parse_block, resolve_datastore};
 pub use setup::{Migration, SetUp};
 
 /// What stands for the identity of a repository that is older than identities.
@@ -59,19 +58,6 @@ pub struct EngineOptions {
     pub downloads_concurrent_max: Option<usize>,
     /// Files sent at a time; the configuration decides if it is `None`.
     pub uploads_concurrent_max: Option<usize>,
-}
-
-impl EngineOptions {
-    /// Returns options that tell nobody anything and leave all to the configuration.
-    pub fn quiet(stop: CancellationToken) -> Self {
-        Self {
-            progress: Arc::new(Silent),
-            stop,
-            deadline: None,
-            downloads_concurrent_max: None,
-            uploads_concurrent_max: None,
-        }
-    }
 }
 
 /// An open repository.
@@ -190,16 +176,6 @@ impl Repo {
         &self.watermark
     }
 
-    /// Returns how the index was stored and the last commit, when this machine last looked; `None` if it never did.
-    pub fn index_seen(&self) -> Result<Option<(Layout, Option<u64>)>, RepoError> {
-        let directory = self.paths.state.join("index");
-        if !directory.is_dir() {
-            return Ok(None);
-        }
-        let mirror = Mirror::open(&directory, &self.paths.staging, Founding::Sharded)?;
-        Ok(Some((mirror.head().layout, mirror.head().commit_seq)))
-    }
-
     /// Returns the service that exchanges files with the datastore.
     pub async fn engine(&self, options: EngineOptions) -> Result<Engine, RepoError> {
         let transfers = self.config.backend.transfers();
@@ -272,5 +248,64 @@ impl Repo {
     /// Returns the lock that guards our namespace's index.
     pub async fn global_lock(&self, stop: &CancellationToken) -> Result<Lock, RepoError> {
         self.lock(lock::global_key(self.namespace()), stop).await
+    }
+}
+
+/// Resolves a repository's datastore: `SWAMP_DATASTORE`, else the marker's block, else `.swamp` in the repository.
+pub fn resolve_datastore(
+    root: &Path,
+    marker: &Marker,
+    environment: &Environment,
+) -> Result<DatastoreConfig, ConfigError> {
+    let block = marker.datastore();
+    let Some(text) = environment.variable("SWAMP_DATASTORE") else {
+        return parse_block(root, block.as_ref(), environment);
+    };
+    let variable = |name: &str| environment.variable(name).map(str::to_owned);
+    let places = Places { repository: root, home: environment.home(), variable: &variable };
+    let config = datastore::parse_environment(text, &places)?;
+    let named = block.and_then(|block| block.get("namespace")?.as_str().map(str::to_owned));
+    if let (None, Some(namespace)) = (&config.namespace, named.filter(|name| !name.is_empty())) {
+        warn!(%namespace, "`SWAMP_DATASTORE` replaces the datastore block, also its namespace; name it in the JSON");
+    }
+    Ok(config)
+}
+
+/// Checks a datastore block as the marker of the repository at `root` would hold it; no block is the default place.
+pub fn parse_block(
+    root: &Path,
+    block: Option<&Map<String, Value>>,
+    environment: &Environment,
+) -> Result<DatastoreConfig, ConfigError> {
+    let variable = |name: &str| environment.variable(name).map(str::to_owned);
+    let places = Places { repository: root, home: environment.home(), variable: &variable };
+    match block {
+        Some(block) => DatastoreConfig::from_block(block, &places),
+        None => Ok(DatastoreConfig::default_for(&places)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn location(variable: Option<&str>, block: Option<Value>) -> String {
+        let variables = variable.map(|text| ("SWAMP_DATASTORE".to_owned(), text.to_owned()));
+        let environment = Environment::new(variables.into_iter().collect::<BTreeMap<_, _>>(), PathBuf::from("/"));
+        let mut marker = Marker::default();
+        if let Some(Value::Object(block)) = block {
+            marker.set_datastore(&block);
+        }
+        resolve_datastore(Path::new("/r"), &marker, &environment).expect("a datastore").backend.location()
+    }
+
+    #[test]
+    fn the_environment_comes_before_the_marker_and_the_marker_before_the_default() {
+        let block = || Some(serde_json::json!({"type": "filesystem", "path": "/srv"}));
+
+        assert_eq!(location(Some("s3:team/p"), block()), "s3://team/p");
+        assert_eq!(location(None, block()), "/srv");
+        assert_eq!(location(None, None), "/r/.swamp");
     }
 }

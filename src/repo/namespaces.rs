@@ -2,20 +2,19 @@
 //!
 //! The datastore is asked first and `.swamp.yaml` is written last: a refused registration leaves the repository as it
 //! was (trap T11).
-#![expect(clippy::future_not_send, reason = "sync services work for one task")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::migration::{self, MigrationPlan};
-use super::{EngineOptions, Repo, RepoError};
+use super::{Repo, RepoError};
 use crate::datastore::DatastoreConfig;
 use crate::lock;
 use crate::manifest::{self, Registered, Registration};
 use crate::namespace::Namespace;
-use crate::sync::{Depth, SyncOptions, SyncService as _};
 
 /// A namespace that was set.
 #[derive(Clone, Debug)]
@@ -98,11 +97,8 @@ impl Repo {
         Ok(migration::plan(source, target, &shared)?)
     }
 
-    /// Moves data between the layouts, under the locks of both. Of a remote datastore the files of its cache move, after
-    /// all of them were brought here; the next push publishes them, and nothing is deleted remotely.
-    pub async fn migrate(&self, direction: Direction, options: EngineOptions) -> Result<MigrationPlan, RepoError> {
-        let stop = options.stop.clone();
-        self.bring_here(direction, options).await?;
+    /// Moves local data between the layouts, under the locks of both.
+    pub async fn migrate(&self, direction: Direction, stop: &CancellationToken) -> Result<MigrationPlan, RepoError> {
         // In a shared directory, data outside every namespace may be somebody else's.
         if self.config.backend.directory().is_some() {
             let others = self.other_namespaces().await?;
@@ -110,15 +106,15 @@ impl Repo {
                 return Err(RepoError::Shared { others });
             }
         }
-        let solo = self.lock(lock::global_key(None), &stop).await?;
-        let namespaced = self.global_lock(&stop).await?;
+        let solo = self.lock(lock::global_key(None), stop).await?;
+        let namespaced = self.global_lock(stop).await?;
         solo.hold(async |_| {
             namespaced
                 .hold(async |_| {
                     let plan = self.plan_migration(direction)?;
                     plan.check()?;
                     plan.apply()?;
-                    self.forget_what_was_known()?;
+                    self.forget_catalogs()?;
                     Ok(plan)
                 })
                 .await
@@ -126,28 +122,10 @@ impl Repo {
         .await
     }
 
-    /// Makes the cache that data is moved from complete.
-    async fn bring_here(&self, direction: Direction, options: EngineOptions) -> Result<(), RepoError> {
-        let solo = self.solo()?;
-        let source = match direction {
-            // Solo data that this repository never exchanged is somebody else's (trap T6).
-            Direction::Into if solo.paths.state.is_dir() => &solo,
-            Direction::OutOf => self,
-            Direction::Into => return Ok(()),
-        };
-        if source.config.backend.directory().is_none() {
-            let everything = SyncOptions { namespace: source.namespace().cloned(), depth: Some(Depth::Content) };
-            source.engine(options).await?.pull_changed(&everything).await?;
-        }
-        Ok(())
-    }
-
-    /// What the catalogs of both layouts say is outdated, and anything may have to be pushed.
-    fn forget_what_was_known(&self) -> Result<(), RepoError> {
-        for (repo, namespace) in [(self, self.namespace()), (&self.solo()?, None)] {
-            repo.catalog()?.mark_incomplete(namespace)?;
-            repo.watermark.mark(None)?;
-        }
+    /// What the catalogs of both layouts say is outdated.
+    fn forget_catalogs(&self) -> Result<(), RepoError> {
+        self.catalog()?.mark_incomplete(self.namespace())?;
+        self.solo()?.catalog()?.mark_incomplete(None)?;
         Ok(())
     }
 
@@ -214,10 +192,6 @@ mod tests {
         }
     }
 
-    fn options() -> EngineOptions {
-        EngineOptions::quiet(tokio_util::sync::CancellationToken::new())
-    }
-
     fn clock() -> Arc<ManualClock> {
         Arc::new(ManualClock::new(Timestamp::default()))
     }
@@ -263,13 +237,14 @@ mod tests {
         let directory = world.repository("first", Value::Null);
         let file = directory.join(".swamp/data/t/id/n/1/raw");
         fsutil::write_atomic(&file, b"x", &directory.join("staging"), Durability::Relaxed).expect("written");
+        let stop = CancellationToken::new();
 
         let set = world.open(&directory).set_namespace(&namespace("infra")).await.expect("set");
-        let moved = world.open(&directory).migrate(Direction::Into, options()).await.expect("moved");
+        let moved = world.open(&directory).migrate(Direction::Into, &stop).await.expect("moved");
 
         assert_eq!((set.unmigrated.files(), moved.files()), (1, 1));
         assert!(directory.join(".swamp/infra/data/t/id/n/1/raw").is_file());
-        world.open(&directory).migrate(Direction::OutOf, options()).await.expect("moved back");
+        world.open(&directory).migrate(Direction::OutOf, &stop).await.expect("moved back");
         assert!(file.is_file());
     }
 

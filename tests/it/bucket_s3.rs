@@ -351,14 +351,3 @@ async fn a_store_that_ignores_conditions_is_found_out() {
     assert_eq!(found, Conditions { create: false, update: false });
     assert_eq!(server.keys(""), [""; 0]);
 }
-
-#[tokio::test]
-async fn t29_keys_with_special_characters_are_copied_on_the_server() {
-    let (server, bucket) = start().await;
-    for odd in ["odd #1", "why?", "100%", "%2F", "a+b", "ünï/🦀"] {
-        server.put(odd, odd.as_bytes());
-        bucket.copy(&key(odd), &key(&format!("copy/{odd}"))).await.expect(odd);
-
-        assert_eq!(server.get(&format!("copy/{odd}")).as_deref(), Some(odd.as_bytes()), "{odd}");
-    }
-}

@@ -117,6 +117,18 @@ impl Running {
         }
     }
 
+    /// Waits this long, then interrupts the command as Ctrl-C does, and waits for its end.
+    pub fn interrupt_after(self, delay: Duration) -> Outcome {
+        if let Ok(stdout) = self.stdout.recv_timeout(delay) {
+            let (sender, receiver) = mpsc::channel();
+            sender.send(stdout).expect("the receiver is alive");
+            return Self { stdout: receiver, ..self }.finish();
+        }
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success(), "our own child can be interrupted");
+        self.finish()
+    }
+
     fn outcome(self, status: ExitStatus, stdout: Vec<u8>, stderr: &[u8]) -> Outcome {
         let wall = self.started.elapsed();
         let code = status.code();

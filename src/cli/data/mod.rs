@@ -12,6 +12,7 @@ mod versions;
 use clap::Subcommand;
 
 use super::context::Context;
+use super::query::{self, QueryArguments};
 use super::report::Outcome;
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +22,7 @@ pub(crate) enum DataCommand {
     List(list::ListArguments),
     Versions(versions::VersionsArguments),
     Search(Box<search::SearchArguments>),
+    Query(Box<QueryArguments>),
     Delete(change::DeleteArguments),
     Rename(change::RenameArguments),
     Gc(change::GcArguments),
@@ -33,6 +35,7 @@ pub(crate) async fn run(command: DataCommand, context: &Context) -> Outcome {
         DataCommand::List(arguments) => list::run(&arguments, context),
         DataCommand::Versions(arguments) => versions::run(&arguments, context),
         DataCommand::Search(arguments) => search::run(*arguments, context),
+        DataCommand::Query(arguments) => query::run(*arguments, context).await,
         DataCommand::Delete(arguments) => change::delete(arguments, context).await,
         DataCommand::Rename(arguments) => change::rename(arguments, context).await,
         DataCommand::Gc(arguments) => change::gc(&arguments, context).await,

@@ -166,7 +166,7 @@ struct Directory {
 
 async fn migrate(repo: &Repo, direction: Direction, confirm: bool, context: &Context) -> Outcome {
     let plan = if confirm {
-        repo.migrate(direction, context.engine_options()).await?
+        repo.migrate(direction, &context.stop).await?
     } else {
         let plan = repo.plan_migration(direction)?;
         plan.check()?;

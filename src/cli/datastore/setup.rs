@@ -125,11 +125,7 @@ fn block_of(command: SetupCommand, directory: &Path) -> Result<(Map<String, Valu
         SetupCommand::Filesystem { path, directories, common } => {
             // Where a relative path starts would change with the reader: people mean where they are.
             let is_relative = !path.starts_with(['/', '~', '$']);
-            let path = if is_relative {
-                swamp::datastore::canonical(&directory.join(&path)).display().to_string()
-            } else {
-                path
-            };
+            let path = if is_relative { directory.join(&path).display().to_string() } else { path };
             set(&mut block, "type", Some("filesystem"));
             set(&mut block, "path", Some(path));
             set(&mut block, "directories", (!directories.is_empty()).then_some(directories));

@@ -6,7 +6,6 @@ use swamp::bucket::{BucketError, ListOptions};
 use swamp::clock::Timestamp;
 use swamp::datastore::Backend;
 use swamp::error::Failure as _;
-use swamp::index::Layout;
 use swamp::namespace::Namespace;
 use swamp::repo::{Repo, RepoError};
 use swamp::sync::{self, Direction};
@@ -90,32 +89,10 @@ struct Status {
     namespace: Option<String>,
     location: String,
     cache_path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<IndexSeen>,
     /// How many paths changed here and are not pushed; null where everything may have changed.
     dirty: Option<usize>,
     last_pulled: Option<Timestamp>,
     last_pushed: Option<Timestamp>,
-}
-
-/// The index as this machine last saw it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct IndexSeen {
-    version: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit_seq: Option<u64>,
-}
-
-impl IndexSeen {
-    fn of(repo: &Repo) -> Result<Option<Self>, RepoError> {
-        let Some((layout, commit_seq)) = repo.index_seen()? else { return Ok(None) };
-        Ok(match layout {
-            Layout::Absent => None,
-            Layout::Monolith => Some(Self { version: 1, commit_seq }),
-            Layout::Sharded => Some(Self { version: 2, commit_seq }),
-        })
-    }
 }
 
 pub(crate) async fn run(_: StatusArguments, context: &Context) -> Outcome {
@@ -134,7 +111,6 @@ pub(crate) async fn run(_: StatusArguments, context: &Context) -> Outcome {
         namespace: repo.namespace().map(Namespace::to_string),
         location: config.backend.location(),
         cache_path: repo.paths().cache.display().to_string(),
-        index: IndexSeen::of(&repo)?,
         dirty: (!dirty.is_everything).then_some(dirty.paths.len()),
         last_pulled: sync::last_done(&repo.paths().state, Direction::Pull)?,
         last_pushed: sync::last_done(&repo.paths().state, Direction::Push)?,
@@ -158,10 +134,6 @@ fn human(shown: &Status) -> String {
         lines.push(format!("except:     {}", shown.exclude.join(", ")));
     }
     lines.push(format!("cache:      {}", shown.cache_path));
-    if let Some(IndexSeen { version, commit_seq }) = &shown.index {
-        let commit = commit_seq.map(|number| format!(", commit {number}")).unwrap_or_default();
-        lines.push(format!("index:      version {version}{commit}"));
-    }
     let time = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
     lines.push(format!("pulled:     {}", time(shown.last_pulled)));
     lines.push(format!("pushed:     {}", time(shown.last_pushed)));

@@ -245,23 +245,6 @@ fn t21_one_unreadable_description_hides_only_itself() {
 }
 
 #[test]
-fn t22_a_push_that_fails_says_what_did_not_arrive_and_the_next_one_resumes() {
-    let world = World::namespaced();
-    let writer = world.machine("infra", "writer");
-    let directory = writer.put("vpc", "state", "one");
-    world.fail_writes_of("state/1/raw");
-
-    let failed = writer.try_push().expect_err("one upload fails");
-    world.heal();
-    let report = writer.push();
-
-    assert_eq!(failed.to_string(), format!("1 of 1 files could not be uploaded: `{directory}/1/raw`"));
-    // The description was there already, and is not sent twice.
-    assert_eq!(report.uploaded, 3);
-    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
-}
-
-#[test]
 fn t23_two_machines_that_take_one_version_number_both_keep_their_content() {
     let world = World::namespaced();
     let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));

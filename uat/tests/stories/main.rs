@@ -9,6 +9,7 @@ mod interleave;
 mod json_keys;
 mod namespaces;
 mod provenance;
+mod query;
 mod removal;
 mod requests;
 mod solo;

@@ -1,0 +1,123 @@
+//! `swamp query` and `swamp eval`: CEL over the catalog and the data of every namespace.
+
+mod contents;
+mod eval;
+mod explain;
+mod render;
+mod vocabulary;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use clap::Args;
+use swamp::error::Failure as _;
+use swamp::query::{Answer, Interrupt, Options, Query, QueryError, Report, Shown, run as run_query};
+use tracing::warn;
+
+use super::context::Context;
+use super::output::Format;
+use super::report::Outcome;
+use super::runtime;
+use contents::RepoContents;
+use render::{Printer, Shape};
+
+pub(crate) use eval::{EvalArguments, run as eval};
+
+/// Find versions of data in every namespace by a CEL predicate
+///
+/// The predicate is evaluated on every row of the catalog: the latest versions, or all of them if it names `version` or
+/// `isLatest`. Metadata needs no network; content (`attributes`, `content`) is fetched for the rows that metadata leaves
+/// open, and never kept on disk. Rows that cannot be evaluated are skipped and counted.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  swamp query 'tags.env == \"prod\"'                                  by a tag, in every namespace
+  swamp query 'ns == \"security\" && name.contains(\"cve\")'           in one namespace
+  swamp query 'modelName == \"vpc-main\" && version > 3'              in history
+  swamp query 'attributes.status == \"failed\"' --limit 5             by content, also that of others
+  swamp query 'specName == \"host\"' --select attributes.hostname     one value per line
+  swamp query 'true' --select '{\"ns\": ns, \"n\": name, \"kb\": size / 1024}'
+  swamp query 'attributes.?region.orValue(\"\") == \"eu\"' --jsonl    absent keys are no errors
+  swamp query 'timestamp(createdAt) > timestamp(\"2026-01-01T00:00:00Z\")' --csv
+  swamp query 'size > 1000' --explain                               what SQLite does, what is evaluated
+  swamp query --fields                                              everything a predicate can name")]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
+pub(crate) struct QueryArguments {
+    /// A CEL expression that is true for the rows wanted
+    #[arg(value_name = "PREDICATE", required_unless_present = "fields", allow_hyphen_values = true)]
+    predicate: Option<String>,
+    /// Print what this CEL expression makes of each row: a scalar, a list, or a map whose keys become columns
+    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
+    select: Option<String>,
+    /// Stop after this many results; 0 for none
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Print one JSON value per line
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    jsonl: bool,
+    /// Print comma-separated values with a header
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Print how the query is run and what it read, instead of its results
+    #[arg(long)]
+    explain: bool,
+    /// Fail at the first row that cannot be evaluated
+    #[arg(long)]
+    strict: bool,
+    /// List the fields, with types and examples, and the functions
+    #[arg(long)]
+    fields: bool,
+}
+
+pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome {
+    if arguments.fields {
+        return vocabulary::print(context.output);
+    }
+    let predicate = arguments.predicate.as_deref().unwrap_or_default();
+    let query = Query::parse(predicate, arguments.select.as_deref())?;
+    for suspicion in query.suspicions() {
+        let place =
+            suspicion.place.as_ref().map_or_else(String::new, |place| format!(" at {}:{}", place.line, place.column));
+        warn!("{}{place}", suspicion.message);
+    }
+    let repo = Arc::new(context.repo()?);
+    let shape = shape(&arguments, context);
+    let interrupt = Interrupt::default();
+    let options = Options {
+        limit: arguments.limit,
+        shown: if matches!(shape, Shape::Json | Shape::Lines) { Shown::Content } else { Shown::Metadata },
+        is_strict: arguments.strict,
+        interrupt: interrupt.clone(),
+    };
+    let (output, is_explained) = (context.output, arguments.explain);
+    let contents = RepoContents::new(Arc::clone(&repo), context.engine_options());
+    let work = move || {
+        let catalog = repo.current_catalog()?;
+        if is_explained {
+            let report = run_query(&query, &catalog, &contents, &options, &mut |_| ControlFlow::Continue(()))?;
+            return explain::print(&swamp::query::explain(&query, &catalog, &options)?, &report, output);
+        }
+        let mut printer = Printer::new(shape, repo.namespace().is_some());
+        let mut answer = |answer: Answer| printer.answer(answer);
+        let report = run_query(&query, &catalog, &contents, &options, &mut answer)?;
+        tell(&report);
+        printer.finish(&query, &report, output)
+    };
+    runtime::blocking(&context.stop, move || interrupt.raise(), work).await
+}
+
+fn shape(arguments: &QueryArguments, context: &Context) -> Shape {
+    match context.output.format() {
+        Format::Json => Shape::Json,
+        Format::Human if arguments.jsonl => Shape::Lines,
+        Format::Human if arguments.csv => Shape::Csv,
+        Format::Human => Shape::Table,
+    }
+}
+
+fn tell(report: &Report) {
+    if let Some(skipped) = &report.skipped {
+        let hint = QueryError::Skipped { skipped: skipped.clone() }.hint().unwrap_or_default();
+        warn!("{skipped}");
+        warn!("{hint}");
+    }
+}

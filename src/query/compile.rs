@@ -1,0 +1,136 @@
+//! From the text of a query to what is run: parsed, checked, rewritten, split.
+
+use std::collections::BTreeSet;
+
+use cel::common::ast::{Expr, IdedExpr};
+
+use super::deep::on_big_stack;
+use super::environment::{self, Text};
+use super::error::{Complaint, QueryError};
+use super::field::{Field, field};
+use super::program::Program;
+use super::pushdown::{self, PushdownContext, Split, Versions};
+use super::rewrite;
+use super::spell;
+use super::suspicion;
+use super::validate::{self, Roots};
+use crate::catalog::Column;
+
+/// The columns by which an artifact and its content are found.
+const ARTIFACT_COLUMNS: [Column; 7] = [
+    Column::Namespace,
+    Column::Type,
+    Column::ModelId,
+    Column::DataName,
+    Column::Version,
+    Column::ContentType,
+    Column::Size,
+];
+
+/// A query that is ready to be run.
+#[derive(Debug)]
+pub struct Query {
+    predicate: String,
+    pub(super) split: Split,
+    pub(super) residual: Option<Program>,
+    pub(super) residual_text: Option<String>,
+    pub(super) select: Option<Select>,
+    names: BTreeSet<&'static str>,
+    suspicions: Vec<Complaint>,
+}
+
+#[derive(Debug)]
+pub(super) struct Select {
+    pub(super) program: Program,
+    /// The field that the expression is, where it is nothing else.
+    pub(super) field: Option<&'static Field>,
+    names: BTreeSet<&'static str>,
+}
+
+impl Select {
+    pub(super) fn names_content(&self) -> bool {
+        names_content(&self.names)
+    }
+}
+
+impl Query {
+    /// Parses and checks a predicate, and the expression that is made of each row that matches.
+    pub fn parse(predicate: &str, select: Option<&str>) -> Result<Self, QueryError> {
+        on_big_stack(|| Self::parse_here(predicate, select).map_err(QueryError::invalid))
+    }
+
+    pub(super) fn parse_here(predicate: &str, select: Option<&str>) -> Result<Self, Complaint> {
+        let (expression, text, names) = checked(predicate, Roots::Fields)?;
+        let suspicions = suspicion::of_predicate(&expression, &text);
+        let opens_history = names.contains("version") || names.contains("isLatest");
+        let versions = if opens_history { Versions::All } else { Versions::Latest };
+        let select = match select {
+            None => None,
+            Some(select) => {
+                let (expression, _, names) = checked(select, Roots::Fields).map_err(in_select)?;
+                let field = match &expression.expr {
+                    Expr::Ident(name) => field(name).filter(|field| field.column.is_some()),
+                    _ => None,
+                };
+                Some(Select { program: Program::new(rewrite::numbers(expression)), field, names })
+            }
+        };
+        let mut split = pushdown::split(&rewrite::numbers(expression), &PushdownContext { versions });
+        let residual_text = split.residual.as_ref().map(spell::spelled);
+        let residual = split.residual.take().map(Program::new);
+        Ok(Self { predicate: predicate.to_owned(), split, residual, residual_text, select, names, suspicions })
+    }
+
+    /// Returns the text of the predicate.
+    pub fn predicate(&self) -> &str {
+        &self.predicate
+    }
+
+    /// Returns what looks wrong with the predicate, though it can be run.
+    pub fn suspicions(&self) -> &[Complaint] {
+        &self.suspicions
+    }
+
+    /// Returns whether rows are made into values.
+    pub fn is_projected(&self) -> bool {
+        self.select.is_some()
+    }
+
+    /// Returns whether the predicate or the projection names content.
+    pub fn names_content(&self) -> bool {
+        names_content(&self.names) || self.select.as_ref().is_some_and(Select::names_content)
+    }
+
+    /// Returns the columns to read, `further` ones included.
+    pub(super) fn columns(&self, further: &[Column]) -> Vec<Column> {
+        let selected = self.select.iter().flat_map(|select| select.names.iter());
+        let predicate = self.names.iter().filter(|_| self.residual.is_some());
+        let mut columns: Vec<_> =
+            predicate.chain(selected).filter_map(|name| field(name)?.column).chain(further.iter().copied()).collect();
+        // What is evaluated may fail, and then says on which row.
+        let is_evaluated = self.select.as_ref().is_some_and(|select| select.field.is_none());
+        if self.residual.is_some() || is_evaluated {
+            columns.extend(ARTIFACT_COLUMNS);
+        }
+        let mut seen = BTreeSet::new();
+        columns.retain(|column| seen.insert(*column as usize));
+        columns
+    }
+}
+
+fn names_content(names: &BTreeSet<&'static str>) -> bool {
+    names.contains("attributes") || names.contains("content")
+}
+
+fn in_select(mut complaint: Complaint) -> Complaint {
+    complaint.message = format!("{} in the selection", complaint.message);
+    complaint
+}
+
+type Checked = (IdedExpr, Text, BTreeSet<&'static str>);
+
+pub(super) fn checked(source: &str, roots: Roots) -> Result<Checked, Complaint> {
+    let (expression, text) = environment::parse(source)?;
+    let names = validate::check(&expression, &text, roots)?;
+    Ok((expression, text, names))
+}

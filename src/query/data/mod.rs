@@ -1,0 +1,98 @@
+//! `data`: the functions by which an expression reaches artifacts.
+//!
+//! A reference names a model of our own namespace (`m`), of another one (`ns:m`, which always means that namespace:
+//! trap T9), or of any (`*:m`, an error where several have it).
+
+mod find;
+mod record;
+
+use std::fmt;
+
+use cel::ExecutionError;
+use cel::common::traits::Indexer;
+use cel::common::types::{CelList, CelString, DYN_TYPE, Type};
+use cel::common::value::{CowVal, Val};
+
+use super::content::Contents;
+use crate::catalog::Catalog;
+use crate::namespace::Namespace;
+
+/// What the functions work on.
+pub(super) struct Access<'a> {
+    catalog: &'a Catalog,
+    contents: &'a dyn Contents,
+    own: Option<&'a Namespace>,
+}
+
+impl<'a> Access<'a> {
+    pub(super) fn new(catalog: &'a Catalog, contents: &'a dyn Contents, own: Option<&'a Namespace>) -> Self {
+        Self { catalog, contents, own }
+    }
+}
+
+impl fmt::Debug for Access<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+/// The value that an expression calls: indexing it with a function's name and arguments is the call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Data<'a> {
+    access: &'a Access<'a>,
+}
+
+impl<'a> Data<'a> {
+    pub(super) fn new(access: &'a Access<'a>) -> Self {
+        Self { access }
+    }
+}
+
+impl Val for Data<'_> {
+    fn get_type(&self) -> &Type {
+        &DYN_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        static TYPE: Type = DYN_TYPE;
+        &TYPE
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(*self)
+    }
+}
+
+impl Indexer for Data<'_> {
+    fn get<'b, 'v>(&'b self, request: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        let request = request.downcast_ref::<CelList<'_>>().map(CelList::inner).unwrap_or_default();
+        let (name, arguments) = match request.split_first() {
+            Some((name, arguments)) => (name.downcast_ref::<CelString<'_>>(), arguments),
+            None => (None, request),
+        };
+        let name = name.map_or("", |name| name.inner());
+        let arguments: Vec<&dyn Val> = arguments.iter().map(AsRef::as_ref).collect();
+        let value = find::call(self.access, name, &arguments);
+        value.map(CowVal::Owned).map_err(|message| ExecutionError::InternalError(format!("`data.{name}`: {message}")))
+    }
+
+    fn steal<'v>(self: Box<Self>, request: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.get(request).map(CowVal::into_owned)
+    }
+}

@@ -1,0 +1,62 @@
+//! Expressions by themselves: `data.latest("infra:vpc-main", "state").attributes.cidr`.
+
+use cel::context::VariableResolver;
+use serde_json::Value;
+
+use super::budget::{Interrupt, listen_to};
+use super::cached::Cached;
+use super::compile::checked;
+use super::content::Contents;
+use super::data::{Access, Data};
+use super::deep::on_big_stack;
+use super::error::QueryError;
+use super::json;
+use super::program::{Program, Reason};
+use super::rewrite;
+use super::validate::Roots;
+use crate::catalog::Catalog;
+use crate::namespace::Namespace;
+use cel::common::value::CowVal;
+
+/// What an expression reaches.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The versions of every namespace.
+    pub catalog: &'a Catalog,
+    /// Their content.
+    pub contents: &'a dyn Contents,
+    /// The namespace that a reference without one means.
+    pub own: Option<&'a Namespace>,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+/// Evaluates an expression.
+pub fn evaluate(source: &str, around: Surroundings<'_>, interrupt: &Interrupt) -> Result<Value, QueryError> {
+    on_big_stack(|| {
+        listen_to(interrupt);
+        let (expression, _, _) = checked(source, Roots::Data).map_err(QueryError::invalid)?;
+        let program = Program::new(rewrite::data_calls(rewrite::numbers(expression)));
+        let contents = Cached::new(around.contents);
+        let access = Access::new(around.catalog, &contents, around.own);
+        let names = Names { data: Data::new(&access) };
+        match program.evaluate(&names, json::from_val)? {
+            Ok(value) => Ok(value),
+            Err(Reason(message)) => Err(QueryError::Evaluation { message }),
+        }
+    })
+}
+
+struct Names<'a> {
+    data: Data<'a>,
+}
+
+impl VariableResolver for Names<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        (variable == rewrite::DATA).then(|| CowVal::Borrowed(&self.data))
+    }
+}

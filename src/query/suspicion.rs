@@ -1,0 +1,186 @@
+//! What looks wrong with a valid predicate: comparisons that can never hold, conditions that are none.
+//!
+//! Such a predicate matches nothing, or everything, in the existing swamp as here; a person is told before rows are read.
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+
+use super::environment::Text;
+use super::error::Complaint;
+use super::field::{FieldKind, field};
+
+/// What is known of a value without any row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Flag,
+    Number,
+    Text,
+    Null,
+    List,
+    Map,
+    Unknown,
+}
+
+impl Shape {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flag => "true or false",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::Null => "null",
+            Self::List => "a list",
+            Self::Map => "a map",
+            Self::Unknown => "anything",
+        }
+    }
+}
+
+/// Returns what looks wrong with a predicate over the fields of a row.
+pub(super) fn of_predicate(predicate: &IdedExpr, text: &Text) -> Vec<Complaint> {
+    let mut search = Search { text, locals: Vec::new(), found: Vec::new() };
+    let shape = search.shape(predicate);
+    if !matches!(shape, Shape::Flag | Shape::Unknown) {
+        let message = format!("the predicate is {}, not true or false, so nothing matches", shape.name());
+        search.complain(message, predicate.id);
+    }
+    search.found
+}
+
+struct Search<'a> {
+    text: &'a Text,
+    locals: Vec<String>,
+    found: Vec<Complaint>,
+}
+
+impl Search<'_> {
+    fn complain(&mut self, message: String, id: u64) {
+        self.found.push(Complaint::new(message, self.text.place(id)));
+    }
+
+    fn shape(&mut self, node: &IdedExpr) -> Shape {
+        match &node.expr {
+            Expr::Literal(literal) => match literal {
+                LiteralValue::Boolean(_) => Shape::Flag,
+                LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => Shape::Number,
+                LiteralValue::String(_) => Shape::Text,
+                LiteralValue::Null => Shape::Null,
+                LiteralValue::Bytes(_) => Shape::Unknown,
+            },
+            Expr::Ident(name) if !self.locals.contains(name) => match field(name).map(|field| field.kind) {
+                Some(FieldKind::Text) => Shape::Text,
+                Some(FieldKind::Number) => Shape::Number,
+                Some(FieldKind::Flag) => Shape::Flag,
+                Some(FieldKind::Tags) => Shape::Map,
+                Some(FieldKind::Content) | None => Shape::Unknown,
+            },
+            Expr::Select(select) => {
+                let is_tags = matches!(&select.operand.expr, Expr::Ident(name) if name == "tags")
+                    && !self.locals.iter().any(|local| local == "tags");
+                self.shape(&select.operand);
+                match (select.test, is_tags) {
+                    (true, _) => Shape::Flag,
+                    (false, true) => Shape::Text,
+                    (false, false) => Shape::Unknown,
+                }
+            }
+            Expr::Call(call) => self.call(call, node.id),
+            Expr::List(list) => {
+                for element in &list.elements {
+                    self.shape(element);
+                }
+                Shape::List
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.shape(&entry.key);
+                        self.shape(&entry.value);
+                    }
+                }
+                Shape::Map
+            }
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
+            Expr::Ident(_) | Expr::Struct(_) | Expr::Unspecified => Shape::Unknown,
+        }
+    }
+
+    fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Shape {
+        self.shape(&comprehension.iter_range);
+        let start = self.shape(&comprehension.accu_init);
+        let outer = self.locals.len();
+        self.locals.extend([comprehension.accu_var.clone(), comprehension.iter_var.clone()]);
+        self.shape(&comprehension.loop_step);
+        self.locals.truncate(outer);
+        // `all` and `exists` start with a flag; what another loop makes depends on its steps.
+        if start == Shape::Flag && comprehension.iter_var != "#unused" { Shape::Flag } else { Shape::Unknown }
+    }
+
+    fn call(&mut self, call: &CallExpr, id: u64) -> Shape {
+        if let Some(target) = &call.target {
+            self.shape(target);
+        }
+        let shapes: Vec<_> = call.args.iter().map(|argument| self.shape(argument)).collect();
+        match (call.func_name.as_str(), shapes.as_slice()) {
+            (operator, [left, right]) if COMPARISONS.contains(&operator) => {
+                self.comparison(operator, *left, *right, id);
+                Shape::Flag
+            }
+            (operator @ (operators::LOGICAL_AND | operators::LOGICAL_OR), [left, right]) => {
+                for shape in [*left, *right] {
+                    if !matches!(shape, Shape::Flag | Shape::Unknown) {
+                        self.complain(format!("`{}` is given {}", spelled(operator), shape.name()), id);
+                    }
+                }
+                Shape::Flag
+            }
+            (operators::CONDITIONAL, [_, left, right]) => {
+                if left == right {
+                    *left
+                } else {
+                    Shape::Unknown
+                }
+            }
+            (operators::ADD, [left, right]) if left == right => *left,
+            (operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE, [Shape::Number, Shape::Number]) => {
+                Shape::Number
+            }
+            (name, _) if FLAGS.contains(&name) => Shape::Flag,
+            ("size" | "int" | "double" | "uint" | "indexOf" | "lastIndexOf", _) => Shape::Number,
+            ("string" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring" | "join" | "format", _) => {
+                Shape::Text
+            }
+            _ => Shape::Unknown,
+        }
+    }
+
+    fn comparison(&mut self, operator: &str, left: Shape, right: Shape, id: u64) {
+        if left == Shape::Unknown || right == Shape::Unknown {
+            return;
+        }
+        let outcome = match operator {
+            operators::EQUALS if left != right => "is never true",
+            operators::NOT_EQUALS if left != right => "is always true",
+            operators::EQUALS | operators::NOT_EQUALS => return,
+            _ if left == right && matches!(left, Shape::Number | Shape::Text | Shape::Flag) => return,
+            _ => "always fails",
+        };
+        let spelled = spelled(operator);
+        self.complain(format!("`{spelled}` of {} and {} {outcome}", left.name(), right.name()), id);
+    }
+}
+
+const COMPARISONS: [&str; 6] = [
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::LESS,
+    operators::LESS_EQUALS,
+    operators::GREATER,
+    operators::GREATER_EQUALS,
+];
+
+/// Functions whose results are true or false.
+const FLAGS: [&str; 8] =
+    [operators::LOGICAL_NOT, operators::IN, "contains", "startsWith", "endsWith", "matches", "hasValue", "bool"];
+
+fn spelled(operator: &str) -> &str {
+    operator.trim_matches('_')
+}

@@ -1,0 +1,186 @@
+//! What queries answer, and what they fetch for it.
+
+use serde_json::json;
+
+use super::{JSON, Put, World, two_namespaces};
+use crate::query::{Interrupt, Options, Query, QueryError, Shown, explain};
+
+#[test]
+fn only_the_latest_versions_match_unless_a_version_is_named() {
+    let world = two_namespaces();
+
+    assert_eq!(world.values("ns == \"infra\" && name == \"state\"", "version"), [json!(2)]);
+    assert_eq!(world.values("name == \"state\" && ns == \"infra\" && version > 0", "version"), [json!(1), json!(2)]);
+    assert_eq!(world.values("!isLatest", "version"), [json!(1)]);
+    assert_eq!(world.values("name == \"version\" || ns == \"infra\" // isLatest", "name").len(), 3);
+}
+
+#[test]
+fn metadata_needs_no_content() {
+    let world = two_namespaces();
+
+    let (answers, report) = world.run("tags.env == \"prod\" && size > 3", None, &Options::default()).unwrap();
+
+    assert_eq!((answers.len(), report.fetched), (5, 0));
+    assert_eq!(world.contents.batches(), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn content_is_fetched_once_and_only_where_metadata_leaves_rows_open() {
+    let world = two_namespaces();
+
+    let names =
+        world.values("modelName == \"vpc\" && attributes.status == \"failed\"", "ns + \":\" + attributes.status");
+
+    assert_eq!(names, [json!("security:failed")]);
+    let paths = ["infra/data/acme/thing/id-vpc/state/2/raw", "infra/data/acme/thing/id-vpc/notes/1/raw"];
+    let fetched = world.contents.batches().concat();
+    assert_eq!(&fetched[..2], paths);
+    assert_eq!(fetched.len(), 3, "neither the picture nor another model: {fetched:?}");
+}
+
+#[test]
+fn rows_that_metadata_decides_keep_their_place_among_those_that_wait() {
+    let world = two_namespaces();
+
+    let names = world.values("modelName == \"scan\" || attributes.n > 1.0", "modelName + name");
+
+    assert_eq!(names, [json!("vpcstate"), json!("vpcstate"), json!("scanresult"), json!("scanbroken")]);
+}
+
+#[test]
+fn content_is_the_text_of_texts_and_of_broken_json_and_empty_for_the_rest() {
+    let world = two_namespaces();
+
+    assert_eq!(world.values("content.contains(\"second run\")", "name"), [json!("notes")]);
+    assert_eq!(world.values("name == \"broken\"", "content"), [json!("{nope")]);
+    assert_eq!(world.values("name == \"broken\"", "attributes"), [json!({})]);
+    assert_eq!(world.values("name == \"picture\"", "[content, attributes]"), [json!(["", {}])]);
+}
+
+#[test]
+fn maps_keep_their_order() {
+    let world = two_namespaces();
+
+    let values =
+        world.values("name == \"result\"", "{\"z\": name, \"b\": attributes, ?\"no\": tags.?none, \"a\": version}");
+
+    let text = serde_json::to_string(&values).unwrap();
+    assert_eq!(text, r#"[{"z":"result","b":{"z":1,"a":{"y":2,"b":3}},"a":1}]"#);
+}
+
+#[test]
+fn numbers_are_those_of_json() {
+    let world = two_namespaces();
+
+    let values =
+        world.values("name == \"state\" && ns == \"infra\"", "[version + 1, size / 2, attributes.n * 2, version % 2]");
+
+    assert_eq!(values, [json!([3, 18, 4, 0])]);
+}
+
+#[test]
+fn rows_that_cannot_be_evaluated_are_counted_with_the_first_reason() {
+    let world = two_namespaces();
+
+    let (answers, report) = world.run("attributes.status == \"ok\"", Some("name"), &Options::default()).unwrap();
+
+    assert_eq!(answers, [json!("state")]);
+    let skipped = report.skipped.unwrap();
+    assert_eq!((skipped.rows, skipped.reason.as_str()), (4, "no such key `status`"));
+    // The picture has no content to wait for.
+    assert_eq!(skipped.first, "infra:acme/thing/id-vpc/picture/1");
+    let strict = Options { is_strict: true, ..Options::default() };
+    let error = world.run("attributes.status == \"ok\"", None, &strict).unwrap_err();
+    assert!(matches!(error, QueryError::Skipped { .. }), "{error}");
+}
+
+#[test]
+fn a_projection_that_fails_is_null() {
+    let world = two_namespaces();
+
+    let (answers, report) = world.run("name == \"state\"", Some("attributes.list[0]"), &Options::default()).unwrap();
+
+    assert_eq!(answers, [json!(1), json!(null)]);
+    assert_eq!(report.skipped.map(|skipped| skipped.rows), Some(1));
+}
+
+#[test]
+fn missing_content_is_a_reason_and_not_an_empty_map() {
+    let mut world = two_namespaces();
+    world.contents.contents.clear();
+
+    let (answers, report) = world.run("attributes == {}", Some("name"), &Options::default()).unwrap();
+
+    assert_eq!(answers, [json!("picture")]);
+    let skipped = report.skipped.unwrap();
+    assert_eq!((skipped.rows, skipped.reason.as_str()), (5, "its content is missing"));
+}
+
+#[test]
+fn a_limit_ends_the_query_and_starts_with_small_batches() {
+    let names: Vec<_> = (0..200).map(|number| format!("host-{number:03}")).collect();
+    let puts: Vec<Put<'_>> =
+        names.iter().map(|name| ("infra", "fleet", name.as_str(), 1, JSON, r#"{"up":true}"#)).collect();
+    let world = World::of(&puts);
+
+    let limited = Options { limit: Some(5), ..Options::default() };
+    let (answers, report) = world.run("attributes.up", Some("name"), &limited).unwrap();
+
+    assert_eq!((answers.len(), report.total, report.is_limited, report.fetched), (5, 5, true, 8));
+    let (answers, report) = world.run("attributes.up", None, &Options::default()).unwrap();
+    assert_eq!((answers.len(), report.is_limited, report.fetched), (200, false, 200));
+    let most = world.contents.batches().iter().map(Vec::len).max();
+    assert_eq!(most, Some(64));
+}
+
+#[test]
+fn a_limit_of_zero_is_none() {
+    let world = two_namespaces();
+
+    let none = Options { limit: Some(0), ..Options::default() };
+    let (answers, report) = world.run("true", None, &none).unwrap();
+
+    assert_eq!((answers.len(), report.read), (0, 0));
+}
+
+#[test]
+fn rows_are_printed_with_the_keys_of_the_contract() {
+    let world = two_namespaces();
+
+    let shown = Options { shown: Shown::Content, ..Options::default() };
+    let (answers, _) = world.run("name == \"result\" || name == \"notes\"", None, &shown).unwrap();
+
+    let keys: Vec<_> = answers[0].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        keys.join(","),
+        "id,name,version,isLatest,createdAt,namespace,tags,modelName,modelId,modelType,specName,dataType,contentType,\
+         lifetime,ownerType,streaming,size,ownerRef,workflowRunId,workflowName,jobName,stepName,source,content"
+    );
+    assert_eq!([&answers[0]["content"], &answers[1]["content"]], [&json!(""), &json!({"z": 1, "a": {"y": 2, "b": 3}})]);
+}
+
+#[test]
+fn an_interrupt_ends_a_query() {
+    let world = two_namespaces();
+    let options = Options::default();
+    options.interrupt.raise();
+
+    let error = world.run("true", None, &options).unwrap_err();
+
+    assert!(matches!(error, QueryError::Interrupted), "{error}");
+    assert!(!Interrupt::default().is_raised());
+}
+
+#[test]
+fn a_plan_says_what_is_evaluated_and_read() {
+    let world = two_namespaces();
+    let query = Query::parse("version > 0 && attributes.n + 1 > 2", Some("name")).unwrap();
+
+    let plan = explain(&query, &world.catalog, &Options::default()).unwrap();
+
+    assert!(plan.residual.unwrap().contains("((attributes.n + 1) > 2)"));
+    assert!(plan.columns.contains(&"data_name") && plan.columns.contains(&"version"), "{:?}", plan.columns);
+    assert!(!plan.columns.contains(&"tags"), "{:?}", plan.columns);
+    assert!(!plan.steps.is_empty());
+}
