@@ -47,6 +47,7 @@ pub mod lock;
 pub mod manifest;
 pub mod namespace;
 pub mod path;
+pub mod query;
 pub mod repo;
 pub mod sync;
 pub mod yaml;
