@@ -41,7 +41,7 @@ pub use parse::{EXPORT_BYTES_MAX, EXPORT_ROWS_MAX, ExportRow, ExportRows, ROW_BY
 pub use read::{Count, Model, Resolution};
 pub use row::{INTEGER_MAX, Name, Record, Refusals, Refused, TAGS_BYTES_MAX, TEXT_BYTES_MAX, Tags};
 pub use search::{Filter, Hits, Scope};
-pub use select::{Column, Order, Parameter, Selected, Selection, TAG_EQUALS, TAG_EXISTS};
+pub use select::{Column, Order, Parameter, Selected, Selection, TAG_EQUALS, TAG_EXISTS, TAG_VALUE, tag_in};
 pub use upsert::Upserted;
 pub use write::{Applied, NameScan, Scanned};
 

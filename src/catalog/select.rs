@@ -19,6 +19,15 @@ pub const TAG_EQUALS: &str = "seq IN (SELECT seq FROM catalog_tag WHERE key = ? 
 /// Filter: the row has the tag (parameter).
 pub const TAG_EXISTS: &str = "seq IN (SELECT seq FROM catalog_tag WHERE key = ?)";
 
+/// Value: the text of the tag (parameter), NULL for a row without it.
+pub const TAG_VALUE: &str = "(SELECT tag.value FROM catalog_tag AS tag WHERE tag.seq = catalog.seq AND tag.key = ?)";
+
+/// Returns a filter: the row has the tag (parameter) with one of so many values (parameters); answered by an index.
+pub fn tag_in(values: usize) -> String {
+    let places = vec!["?"; values].join(", ");
+    format!("seq IN (SELECT seq FROM catalog_tag WHERE key = ? AND value IN ({places}))")
+}
+
 const SELECT: &str = "select from";
 
 macro_rules! define_columns {

@@ -4,4 +4,5 @@
 mod bucket_contract;
 mod bucket_directory;
 mod bucket_s3;
+mod pushdown;
 mod sync;

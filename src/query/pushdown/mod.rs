@@ -1,10 +1,32 @@
 //! Push-down: what of a predicate SQLite can answer, and what is left to evaluate.
 //!
-//! For now only the choice between the latest and all versions is answered by SQLite.
+//! Evaluation has three outcomes: true, false and an error, and a row matches only if the outcome is true. For every
+//! part of a predicate and each of the outcomes true and false, a [`Condition`] says in SQL which rows have it: 1 for
+//! those, 0 or NULL for the others. `&&`, `||`, `!` and `?:` of conditions then follow CEL without SQL ever having to
+//! express an error, because a negation asks its operand for the other outcome.
+//!
+//! - A condition is *exact*, or it holds for some more rows. What cannot be translated holds for all, so no row is lost.
+//! - A conjunct whose condition is exact needs no evaluation; the others are the residual. Where there is none, a limit
+//!   may be counted by SQLite.
+//! - Every text and number of the predicate is a parameter; SQL is built from constants.
+//!
+//! What an exact condition relies on is written at `catalog::Selection`: texts without NUL that compare by bytes, flags
+//! of 0 and 1, whole numbers that a double holds, times of one form, tags of texts.
 
-use cel::common::ast::IdedExpr;
+mod compare;
+mod condition;
+mod list;
+mod operand;
+mod pattern;
+mod predicate;
+mod tag;
+mod text;
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 
 use crate::catalog::{Column, Parameter};
+use condition::{Condition, Test};
+use predicate::{Translation, Wanted};
 
 /// Which versions a predicate is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +39,7 @@ pub enum Versions {
 }
 
 /// What the predicate does not say itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PushdownContext {
     /// Which versions it is about: a further conjunct.
     pub versions: Versions,
@@ -43,12 +65,82 @@ impl Split {
     }
 }
 
-/// Splits a validated predicate.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "it will hold more")]
-pub fn split(predicate: &IdedExpr, context: &PushdownContext) -> Split {
-    let filter = match context.versions {
-        Versions::Latest => format!("{} = 1", Column::IsLatest.name()),
-        Versions::All => "1".to_owned(),
-    };
-    Split { filter, parameters: Vec::new(), residual: Some(predicate.clone()), is_exact: false }
+/// A way to translate wrongly. Tests show that they notice each of them.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// A missing tag is an empty text.
+    MissingTagIsEmpty,
+    /// Values of different types are compared by SQLite.
+    TypesAreNotFolded,
+    /// Parts of texts are found by LIKE.
+    Like,
+    /// The other branch of `?:` is taken whenever the condition is not true.
+    ElseOnError,
+    /// A negated error is true.
+    NotOfError,
 }
+
+/// Splits a validated predicate.
+pub fn split(predicate: &IdedExpr, context: &PushdownContext) -> Split {
+    split_with(predicate, context, Translation::new(None))
+}
+
+/// Splits wrongly.
+#[doc(hidden)]
+pub fn split_mutated(predicate: &IdedExpr, context: &PushdownContext, mutant: Mutant) -> Split {
+    split_with(predicate, context, Translation::new(Some(mutant)))
+}
+
+fn split_with(predicate: &IdedExpr, context: &PushdownContext, mut translation: Translation) -> Split {
+    let mut conjuncts = Vec::new();
+    flatten(predicate, &mut conjuncts);
+
+    let mut whole = match context.versions {
+        Versions::Latest => Condition::exact(format!("{} = 1", Column::IsLatest.name()), Vec::new()),
+        Versions::All => Condition::ALWAYS,
+    };
+    let mut residual = None;
+    for conjunct in conjuncts {
+        let condition = translation.rows(conjunct, Wanted::True);
+        if !condition.is_exact {
+            residual = Some(joined(residual, conjunct));
+        }
+        whole = whole.and(condition);
+    }
+    if whole == Condition::NEVER {
+        residual = None;
+    }
+    let is_exact = residual.is_none();
+    let (filter, parameters) = match whole.test {
+        Test::Always => ("1".to_owned(), Vec::new()),
+        Test::Never => ("0".to_owned(), Vec::new()),
+        Test::Sql { sql, .. } => (sql.text, sql.parameters),
+    };
+    Split { filter, parameters, residual, is_exact }
+}
+
+/// Collects what is joined by `&&` at the top, in order.
+fn flatten<'a>(predicate: &'a IdedExpr, conjuncts: &mut Vec<&'a IdedExpr>) {
+    match &predicate.expr {
+        Expr::Call(CallExpr { func_name, target: None, args }) if func_name == operators::LOGICAL_AND => {
+            for arg in args {
+                flatten(arg, conjuncts);
+            }
+        }
+        _ => conjuncts.push(predicate),
+    }
+}
+
+fn joined(before: Option<IdedExpr>, conjunct: &IdedExpr) -> IdedExpr {
+    let Some(before) = before else {
+        return conjunct.clone();
+    };
+    let args = vec![before, conjunct.clone()];
+    // The number of the operand that comes last: positions in messages stay within the text of the predicate.
+    let call = CallExpr { func_name: operators::LOGICAL_AND.to_owned(), target: None, args };
+    IdedExpr { id: conjunct.id, expr: Expr::Call(call) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,11 @@
 #![expect(clippy::disallowed_methods, reason = "benchmarks live outside the program: real time, plain files")]
 #![expect(clippy::panic, reason = "a benchmark that cannot measure has nothing to say")]
 
+mod catalog;
+mod predicates;
+mod query;
 mod report;
+mod sql;
 mod sync;
 mod tree;
 mod usage;
@@ -27,6 +31,11 @@ struct Arguments {
 enum Command {
     /// Synchronise many small files: push, pull, push and pull of nothing, of one change
     Sync(SyncArguments),
+    /// Query a catalog of many rows: pushed down, by the same SQL written by hand, and evaluated row by row
+    Query(QueryArguments),
+    /// Print the first column of an SQL query
+    #[command(hide = true)]
+    Sql(SqlArguments),
     /// Run a program and write what it used
     #[command(hide = true)]
     Usage(UsageArguments),
@@ -46,6 +55,26 @@ struct SyncArguments {
 }
 
 #[derive(Debug, Args)]
+struct QueryArguments {
+    /// Rows in the catalog: four versions per artifact
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+    /// How often each query is run; the fastest counts
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Where to write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SqlArguments {
+    #[arg(long)]
+    database: PathBuf,
+    statement: String,
+}
+
+#[derive(Debug, Args)]
 struct UsageArguments {
     #[arg(long)]
     to: PathBuf,
@@ -56,6 +85,15 @@ struct UsageArguments {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Usage(arguments) => usage::run(&arguments.to, &arguments.program),
+        Command::Sql(arguments) => sql::run(&arguments.database, &arguments.statement),
+        Command::Query(arguments) => {
+            let report = query::run(arguments.rows, arguments.repeat);
+            query::print(&report);
+            if let Some(path) = arguments.json {
+                report::write(&report, &path);
+            }
+            ExitCode::SUCCESS
+        }
         Command::Sync(arguments) => {
             let report = sync::run(arguments.files, &arguments.rtt_ms);
             report::print(&report);

@@ -23,9 +23,9 @@ pub(crate) struct Report {
 /// Where it ran.
 #[derive(Debug, Serialize)]
 pub(crate) struct Host {
-    cores: usize,
-    processor: String,
-    kernel: String,
+    pub(crate) cores: usize,
+    pub(crate) processor: String,
+    pub(crate) kernel: String,
 }
 
 /// One measured command.
@@ -83,13 +83,14 @@ pub(crate) fn print(report: &Report) {
 }
 
 /// Writes the figures as JSON.
-pub(crate) fn write(report: &Report, path: &Path) {
+pub(crate) fn write(report: &impl Serialize, path: &Path) {
     let text = serde_json::to_string_pretty(report).expect("figures are JSON");
     fs::write(path, text + "\n").unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-fn mebibytes(bytes: u64) -> f64 {
+/// Returns bytes as MiB.
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / 1_048_576.0
 }
 

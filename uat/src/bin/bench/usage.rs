@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -37,16 +37,31 @@ pub(crate) fn run(target: &Path, program: &[String]) -> ExitCode {
 
 /// Runs a command that must succeed and returns what it said and what it used.
 pub(crate) fn measured(repository: &Repository, args: &[&str]) -> (Outcome, Usage) {
-    let target = repository.machine().root().join("tmp").join("usage.json");
-    let own = env::current_exe().expect("a running program has a path");
-    let wrapper = [
-        own.display().to_string(),
-        "usage".to_owned(),
-        "--to".to_owned(),
-        target.display().to_string(),
-        "--".to_owned(),
-    ];
-    let outcome = repository.through(&wrapper).ok(args);
-    let usage = fs::read(&target).expect("the wrapper writes it");
-    (outcome, serde_json::from_slice(&usage).expect("the wrapper writes JSON"))
+    let target = target_of(repository);
+    let outcome = repository.through(&wrapper(&target)).ok(args);
+    (outcome, written(&target))
+}
+
+/// Runs this program with other arguments, which must succeed, and returns what it printed and what it used.
+pub(crate) fn measured_own(repository: &Repository, args: &[&str]) -> (Vec<u8>, Usage) {
+    let target = target_of(repository);
+    let wrapper = wrapper(&target);
+    let own = &wrapper[0];
+    let output = Command::new(own).args(&wrapper[1..]).arg(own).args(args).output().expect("we can be started again");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    (output.stdout, written(&target))
+}
+
+fn target_of(repository: &Repository) -> PathBuf {
+    repository.machine().root().join("tmp").join("usage.json")
+}
+
+fn wrapper(target: &Path) -> [String; 5] {
+    let own = env::current_exe().expect("a running program has a path").display().to_string();
+    [own, "usage".to_owned(), "--to".to_owned(), target.display().to_string(), "--".to_owned()]
+}
+
+fn written(target: &Path) -> Usage {
+    let usage = fs::read(target).expect("the wrapper writes it");
+    serde_json::from_slice(&usage).expect("the wrapper writes JSON")
 }

@@ -1,0 +1,46 @@
+//! Tags in SQL, through their own table.
+
+use cel::common::ast::{Expr, IdedExpr};
+
+use super::condition::{Condition, Sql};
+use super::predicate::Wanted;
+use crate::catalog::{Parameter, TAG_EQUALS, TAG_EXISTS, TAG_VALUE, tag_in};
+
+/// Whether an expression is the map of all tags.
+pub(super) fn is_tags(expression: &IdedExpr) -> bool {
+    matches!(&expression.expr, Expr::Ident(name) if name == "tags")
+}
+
+/// Returns the value of a tag, NULL where the row does not have it.
+pub(super) fn value(key: &str) -> Sql {
+    Sql::new(TAG_VALUE, vec![text(key)])
+}
+
+/// Returns which rows have the tag.
+pub(super) fn exists(key: &str) -> Condition {
+    Condition::exact(TAG_EXISTS, vec![text(key)])
+}
+
+/// Returns which rows have the tag, or have it not.
+pub(super) fn presence(key: &str, wanted: Wanted) -> Condition {
+    match wanted {
+        Wanted::True => exists(key),
+        Wanted::False => Condition::exact(format!("NOT {TAG_EXISTS}"), vec![text(key)]),
+    }
+}
+
+/// Returns which rows have the tag with the value.
+pub(super) fn equals(key: &str, value: Parameter) -> Condition {
+    Condition::exact(TAG_EQUALS, vec![text(key), value])
+}
+
+/// Returns which rows have the tag with one of the values.
+pub(super) fn is_one_of(key: &str, values: Vec<Parameter>) -> Condition {
+    let sql = tag_in(values.len());
+    let parameters = std::iter::once(text(key)).chain(values).collect();
+    Condition::exact(sql, parameters)
+}
+
+fn text(key: &str) -> Parameter {
+    Parameter::Text(key.to_owned())
+}
