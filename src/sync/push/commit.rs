@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::stream::{self, StreamExt as _};
 use tracing::warn;
 
 use super::super::session::Session;
@@ -47,9 +48,15 @@ impl Session<'_> {
             engine.record_export(&export)?;
         }
         self.record_verified(&plan)?;
-        for path in &plan.deletes {
-            held.check()?;
-            match engine.scope.delete(path, None).await {
+        held.check()?;
+        let deletions = plan.deletes.into_iter().map(|path| async move {
+            let outcome = engine.scope.delete(&path, None).await;
+            (path, outcome)
+        });
+        let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
+        let mut deletions = stream::iter(deletions).buffer_unordered(concurrent_max);
+        while let Some((path, outcome)) = deletions.next().await {
+            match outcome {
                 Ok(()) | Err(BucketError::NotFound { .. }) => report.deleted += 1,
                 Err(error) => warn!(%path, %error, "object not deleted; no index names it any more"),
             }
