@@ -2,8 +2,8 @@
 
 use super::world::World;
 
-#[test]
-fn a_push_that_fails_anywhere_is_completed_by_the_next_one() {
+/// Hurts every request of a push once, each in a namespace of its own; the next push must complete it.
+fn the_next_push_completes_it(hurt: impl Fn(&World, u64)) {
     let world = World::namespaced();
     let all = {
         let probe = World::namespaced();
@@ -16,7 +16,7 @@ fn a_push_that_fails_anywhere_is_completed_by_the_next_one() {
         let writer = world.machine(&namespace, "writer");
         writer.put("vpc", "state", "one");
 
-        world.fail_request(request);
+        hurt(&world, request);
         drop(writer.try_push());
         world.heal();
         world.forget_locks();
@@ -24,37 +24,21 @@ fn a_push_that_fails_anywhere_is_completed_by_the_next_one() {
 
         let reader = world.machine(&namespace, "reader");
         reader.pull();
-        assert_eq!(reader.tree(), writer.tree(), "request {request} failed");
-        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new());
-        assert_eq!(world.exported_names(&namespace), ["state"], "request {request} failed");
+        assert_eq!(reader.tree(), writer.tree(), "request {request}");
+        assert_eq!(reader.contents("vpc", "state"), ["one"], "request {request}");
+        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "request {request}");
+        assert_eq!(world.exported_names(&namespace), ["state"], "request {request}");
     }
 }
 
 #[test]
+fn a_push_that_fails_anywhere_is_completed_by_the_next_one() {
+    the_next_push_completes_it(World::fail_request);
+}
+
+#[test]
 fn a_write_whose_reply_is_lost_is_recognised() {
-    let world = World::namespaced();
-    let all = {
-        let probe = World::namespaced();
-        let writer = probe.machine("infra", "writer");
-        writer.put("vpc", "state", "one");
-        probe.requests_of(|| drop(writer.push()))
-    };
-    for request in 1..=all {
-        let namespace = format!("n{request}");
-        let writer = world.machine(&namespace, "writer");
-        writer.put("vpc", "state", "one");
-
-        world.lose_reply(request);
-        drop(writer.try_push());
-        world.heal();
-        world.forget_locks();
-        writer.push();
-
-        let reader = world.machine(&namespace, "reader");
-        reader.pull();
-        assert_eq!(reader.tree(), writer.tree(), "reply {request} was lost");
-        assert_eq!(reader.contents("vpc", "state"), ["one"], "reply {request} was lost");
-    }
+    the_next_push_completes_it(World::lose_reply);
 }
 
 #[test]
