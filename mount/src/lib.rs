@@ -1,9 +1,13 @@
 //! The FUSE mechanism of swamp: trees, backing directories and the kernel protocol. It knows no datastores.
 //!
 //! What is mounted is somebody else's policy and comes in through the port [`Tree`]. A node names immutable bytes: new
-//! content is a new node, so that neither our caches nor the kernel's pages ever need invalidation.
-#![forbid(unsafe_code)]
+//! content is a new node, so that neither our caches nor the kernel's pages ever need invalidation. What is written
+//! goes to a backing directory, and an [`Observer`] hears of it before the writer does.
 
+mod observer;
+mod options;
 mod tree;
 
-pub use tree::{Attr, Content, Entry, Kind, NodeId, Tree, TreeError};
+pub use observer::{Changing, Made, Observer};
+pub use options::{Access, CACHE_BYTES_DEFAULT, Options, Passthrough, SUBTYPE, Writable};
+pub use tree::{Attr, Entry, Fetched, Kind, NodeId, Opened, Part, Tree, TreeError};
