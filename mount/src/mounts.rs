@@ -116,12 +116,7 @@ pub fn mounts() -> io::Result<Vec<Mounted>> {
 
 /// Returns the mounts of ours.
 pub fn ours() -> io::Result<Vec<Mounted>> {
-    let identified = |mounted: Mounted| match Place::open(&mounted.mountpoint) {
-        Ok(place) if mounted.id.holds(&place) => mounted.identified(&place),
-        // Covered by another mount, or out of reach.
-        _ => mounted,
-    };
-    Ok(mounts()?.into_iter().filter(Mounted::is_ours).map(identified).collect())
+    Ok(mounts()?.into_iter().filter(Mounted::is_ours).map(identify).collect())
 }
 
 /// Returns what is mounted at a path: not what the path merely lies in.
@@ -133,7 +128,16 @@ pub fn mounted_at(path: &Path) -> io::Result<Option<Mounted>> {
 
 /// Returns a mount as it is listed now, if it still is mounted where it was.
 pub(crate) fn find(mountpoint: &Path, id: MountId) -> io::Result<Option<Mounted>> {
-    Ok(ours()?.into_iter().find(|mounted| mounted.mountpoint == mountpoint && mounted.id.is_same(id)))
+    let mut there = mounts()?.into_iter().filter(|mounted| mounted.is_ours() && mounted.mountpoint == mountpoint);
+    Ok(there.find_map(|mounted| Some(identify(mounted)).filter(|mounted| mounted.id.is_same(id))))
+}
+
+/// Learns which mount of that number it is, unless another mount covers it or it is out of reach.
+fn identify(mounted: Mounted) -> Mounted {
+    match Place::open(&mounted.mountpoint) {
+        Ok(place) if mounted.id.holds(&place) => mounted.identified(&place),
+        _ => mounted,
+    }
 }
 
 /// Detaches a mount from the tree of names; who uses it may finish.

@@ -1,5 +1,6 @@
 //! One block on its way, and everybody who waits for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,11 +11,22 @@ use crate::TreeError;
 /// A result that will be there at some time.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
+    is_awaited: AtomicBool,
     result: Mutex<Option<Result<Bytes, TreeError>>>,
     landed: Condvar,
 }
 
 impl Flight {
+    /// Takes note that somebody waits for it.
+    pub(super) fn await_it(&self) {
+        self.is_awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether somebody waits for it, rather than may want it next.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
+    }
+
     /// Tells everybody who waits.
     pub(super) fn land(&self, result: Result<Bytes, TreeError>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);

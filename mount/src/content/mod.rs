@@ -23,7 +23,7 @@ use self::cache::{Key, Reader};
 use self::flight::Flight;
 use self::layout::Layout;
 use self::readahead::Readahead;
-use self::state::{Found, Purpose, State};
+use self::state::{Found, Landed, Purpose, State};
 use crate::clock::Clock;
 use crate::pool::Pool;
 use crate::{Fetched, NodeId, Tree, TreeError};
@@ -83,11 +83,17 @@ impl Contents {
         }
     }
 
-    /// Waits until a block of that cost may be on its way.
-    fn wait_for_room(&self, key: Key) -> Result<u64, TreeError> {
+    /// Waits until a block may be on its way, and returns what was reserved for it.
+    fn wait_for_room(&self, key: Key, flight: &Flight) -> Result<u64, TreeError> {
         let mut state = self.lock();
-        let ticket = state.serial();
         let cost = state.cost(key);
+        if state.queue.is_empty() && state.reserve(cost) {
+            return Ok(cost);
+        }
+        if state.abandon(key, flight) {
+            return Err(TreeError::Input);
+        }
+        let ticket = state.serial();
         state.queue.push_back(ticket);
         let (mut state, timeout) = self
             .room
@@ -228,29 +234,29 @@ impl Handle {
         let found = state.find(key, self.reader, Purpose::Demand, now);
         match found {
             Found::Kept(_) => state.counts.hits += 1,
-            Found::Joined(_) | Found::Begun(..) | Found::Failed(_) | Found::Skipped => state.counts.misses += 1,
+            Found::Joined(_) | Found::Begun(_) | Found::Failed(_) | Found::Skipped => state.counts.misses += 1,
         }
         drop(state);
         match found {
             Found::Kept(bytes) => Waiting::Here(bytes),
             Found::Joined(flight) => Waiting::Flying(flight),
             Found::Failed(error) => Waiting::Failed(error),
-            Found::Begun(flight, reserved) => {
-                self.contents.launch(self.landing(key, Purpose::Demand, &flight, reserved));
+            Found::Begun(flight) => {
+                self.contents.launch(self.landing(key, Purpose::Demand, &flight));
                 Waiting::Flying(flight)
             }
             Found::Skipped => Waiting::Failed(TreeError::Input),
         }
     }
 
-    fn landing(&self, key: Key, purpose: Purpose, flight: &Arc<Flight>, reserved: Option<u64>) -> Landing {
+    fn landing(&self, key: Key, purpose: Purpose, flight: &Arc<Flight>) -> Landing {
         Landing {
             contents: Arc::clone(&self.contents),
             key,
             reader: self.reader,
             purpose,
             flight: Arc::clone(flight),
-            reserved,
+            reserved: 0,
             result: Some(Err(TreeError::Input)),
         }
     }
@@ -270,8 +276,8 @@ impl Handle {
             let found = state.find(key, self.reader, Purpose::Ahead, now);
             drop(state);
             match found {
-                Found::Begun(flight, reserved) => {
-                    let landing = self.landing(key, Purpose::Ahead, &flight, reserved);
+                Found::Begun(flight) => {
+                    let landing = self.landing(key, Purpose::Ahead, &flight);
                     self.contents.pool.run(Box::new(move || landing.fly()));
                 }
                 Found::Kept(_) | Found::Joined(_) | Found::Failed(_) => {}
@@ -313,7 +319,7 @@ struct Landing {
     reader: Reader,
     purpose: Purpose,
     flight: Arc<Flight>,
-    reserved: Option<u64>,
+    reserved: u64,
     result: Option<Result<Fetched, TreeError>>,
 }
 
@@ -324,9 +330,7 @@ impl Landing {
     }
 
     fn fetch(&mut self) -> Result<Fetched, TreeError> {
-        if self.reserved.is_none() {
-            self.reserved = Some(self.contents.wait_for_room(self.key)?);
-        }
+        self.reserved = self.contents.wait_for_room(self.key, &self.flight)?;
         let mut state = self.contents.lock();
         let object = state.object(self.key.0);
         let (node, part) = (object.node, object.layout.part(self.key.1, object.facts.as_ref()));
@@ -342,7 +346,8 @@ impl Drop for Landing {
         let mut state = self.contents.lock();
         let node = state.object(self.key.0).node;
         let result = self.result.take().unwrap_or(Err(TreeError::Input));
-        let result = state.land(self.key, self.reader, self.reserved, result);
+        let landed = Landed { flight: &self.flight, purpose: self.purpose, reserved: self.reserved, result };
+        let result = state.land(self.key, self.reader, landed);
         if let (Err(error), Purpose::Demand) = (&result, self.purpose) {
             state.remember(node, self.key.1, *error, now);
         }

@@ -17,6 +17,9 @@ use crate::{Fetched, NodeId, TreeError};
 /// How long a failure answers for the same block: a crowd that wants it asks the datastore once.
 const FAILURE_AGE_MAX: Duration = Duration::from_secs(1);
 
+/// Blocks on their way that nobody had asked for; the other threads are for those who wait.
+const AHEAD_MAX: usize = 16;
+
 /// How the memory for fetched content is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -49,11 +52,20 @@ pub(super) enum Found {
     Kept(Bytes),
     /// Somebody has asked for it already.
     Joined(Arc<Flight>),
-    /// The caller has to get it; the number is what was reserved for it, `None` if there was no room yet.
-    Begun(Arc<Flight>, Option<u64>),
+    /// The caller has to get it.
+    Begun(Arc<Flight>),
     Failed(TreeError),
-    /// It is only wanted ahead, and there is no room.
+    /// It is only wanted ahead, and others come first.
     Skipped,
+}
+
+/// How a flight ended.
+#[derive(Debug)]
+pub(super) struct Landed<'a> {
+    pub(super) flight: &'a Arc<Flight>,
+    pub(super) purpose: Purpose,
+    pub(super) reserved: u64,
+    pub(super) result: Result<Fetched, TreeError>,
 }
 
 #[derive(Debug)]
@@ -78,6 +90,8 @@ pub(super) struct State {
     failures: HashMap<(NodeId, u64), (TreeError, Duration)>,
     /// Those who wait for room, first come first served: else large blocks would wait for ever.
     pub(super) queue: VecDeque<u64>,
+    /// Flights that were begun ahead.
+    ahead: usize,
     serial: u64,
     pub(super) counts: Usage,
 }
@@ -93,6 +107,7 @@ impl State {
             flights: HashMap::new(),
             failures: HashMap::new(),
             queue: VecDeque::new(),
+            ahead: 0,
             serial: 0,
             counts: Usage::default(),
         }
@@ -165,6 +180,9 @@ impl State {
             return Found::Kept(bytes);
         }
         if let Some(flight) = self.flights.get(&key) {
+            if purpose == Purpose::Demand {
+                flight.await_it();
+            }
             return Found::Joined(Arc::clone(flight));
         }
         if let Some(&(error, at)) = self.failures.get(&(self.object(key.0).node, key.1))
@@ -172,15 +190,24 @@ impl State {
         {
             return Found::Failed(error);
         }
-        let cost = self.cost(key);
-        let reserved = (self.queue.is_empty() && self.reserve(cost)).then_some(cost);
-        if purpose == Purpose::Ahead && reserved.is_none() {
-            return Found::Skipped;
-        }
         let flight = Arc::new(Flight::default());
+        match purpose {
+            Purpose::Demand => flight.await_it(),
+            Purpose::Ahead if self.ahead >= AHEAD_MAX || !self.queue.is_empty() => return Found::Skipped,
+            Purpose::Ahead => self.ahead += 1,
+        }
         self.flights.insert(key, Arc::clone(&flight));
         self.object_mut(key.0).flights += 1;
-        Found::Begun(flight, reserved)
+        Found::Begun(flight)
+    }
+
+    /// Gives a flight up that found no room, unless somebody waits for it; from then on nobody can join it.
+    pub(super) fn abandon(&mut self, key: Key, flight: &Flight) -> bool {
+        let is_unwanted = !flight.is_awaited();
+        if is_unwanted {
+            self.flights.remove(&key);
+        }
+        is_unwanted
     }
 
     /// Returns what to reserve for a block: at most everything, so that what is larger than the budget comes alone.
@@ -191,6 +218,9 @@ impl State {
     }
 
     /// Makes room for a block on its way, giving up kept ones; false if others on their way take it.
+    ///
+    /// Only a thread that fetches at once may hold a reservation: if jobs in the queue of the pool had some, all threads
+    /// could wait for them.
     pub(super) fn reserve(&mut self, cost: u64) -> bool {
         if self.reserved + cost > self.bytes_max {
             return false;
@@ -201,15 +231,15 @@ impl State {
     }
 
     /// Takes in what came of a flight and gives its reservation back; returns what to tell those who wait.
-    pub(super) fn land(
-        &mut self,
-        key: Key,
-        reader: Reader,
-        reserved: Option<u64>,
-        result: Result<Fetched, TreeError>,
-    ) -> Result<Bytes, TreeError> {
-        self.reserved -= reserved.unwrap_or(0);
-        self.flights.remove(&key);
+    pub(super) fn land(&mut self, key: Key, reader: Reader, landed: Landed<'_>) -> Result<Bytes, TreeError> {
+        let Landed { flight, purpose, reserved, result } = landed;
+        self.reserved -= reserved;
+        if purpose == Purpose::Ahead {
+            self.ahead -= 1;
+        }
+        if self.flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            self.flights.remove(&key);
+        }
         let result = result.and_then(|fetched| self.accept(key, reader, fetched));
         if result == Err(TreeError::Stale) {
             // Who opens it from now on begins with whatever version there is then.

@@ -306,11 +306,11 @@ fn a_crowd_reads_right_bytes_within_the_budget() {
     let contents = contents(&fake, MIB / 2);
 
     thread::scope(|scope| {
-        for seed in 0..8 {
+        for seed in 0..48 {
             let (contents, sizes) = (&contents, &sizes);
             scope.spawn(move || {
                 let mut random = fastrand::Rng::with_seed(seed);
-                for _ in 0..150 {
+                for _ in 0..25 {
                     let (node, is_listed) = (random.u64(0..40), random.bool());
                     let size = sizes[usize::try_from(node).unwrap()];
                     let remote = contents.open(NodeId(node), is_listed.then_some(size));
