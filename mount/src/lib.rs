@@ -4,10 +4,23 @@
 //! content is a new node, so that neither our caches nor the kernel's pages ever need invalidation. What is written
 //! goes to a backing directory, and an [`Observer`] hears of it before the writer does.
 
+mod attributes;
+mod backing;
+mod content;
+mod errno;
+mod fs;
+mod fuse;
 mod observer;
 mod options;
+mod pool;
 mod tree;
 
+pub use errno::{ErrnoRow, errno_rows};
 pub use observer::{Changing, Made, Observer};
 pub use options::{Access, CACHE_BYTES_DEFAULT, Options, Passthrough, SUBTYPE, Writable};
 pub use tree::{Attr, Entry, Fetched, Kind, NodeId, Opened, Part, Tree, TreeError};
+
+#[cfg(test)]
+mod trial;
+#[cfg(test)]
+mod trials;
