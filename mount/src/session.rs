@@ -6,8 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,6 +17,9 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use tracing::{debug, error, info, warn};
 
+use crate::content::Usage;
+use crate::fs::Core;
+use crate::fuse::{Adapter, Facts, State as Bypass};
 use crate::lifecycle::{InFlight, MountError, Notifier, ServeError, abort, attach, prepare, within};
 use crate::mounts::{self, MountId, Mounted};
 use crate::{Options, SUBTYPE};
@@ -45,6 +47,14 @@ pub struct Mount {
     mounted: Mounted,
     notifier: Notifier,
     shared: Arc<Shared>,
+    /// What is served, unless a test serves something else.
+    served: Option<Served>,
+}
+
+/// What a mount can be asked about what it serves.
+struct Served {
+    core: Arc<Core>,
+    facts: Arc<Facts>,
 }
 
 /// What has become of a mount.
@@ -84,22 +94,52 @@ struct State {
 }
 
 impl Mount {
-    /// Mounts and serves a file system; every operation of its should be in the table.
-    pub(crate) fn new<F: Filesystem>(
+    /// Mounts what the options say and serves it on threads of its own; returns once it answers.
+    pub fn new(options: &Options) -> Result<Self, MountError> {
+        let core = Core::new(options).map_err(|source| {
+            let directory = options.writable.as_ref().map(|writable| writable.directory.clone());
+            MountError::Backing { path: directory.unwrap_or_default(), source }
+        })?;
+        let (core, in_flight) = (Arc::new(core), InFlight::new());
+        let adapter = Adapter::new(Arc::clone(&core), options.passthrough, Arc::clone(&in_flight));
+        let facts = adapter.facts();
+        let mut mount = Self::serving(options, adapter, in_flight, |device| facts.probe(device))?;
+        mount.served = Some(Served { core, facts });
+        Ok(mount)
+    }
+
+    /// Returns why reads and writes do not bypass us, `Ok` if they do.
+    pub fn passthrough(&self) -> Result<(), String> {
+        match self.served.as_ref().map(|served| served.facts.passthrough()) {
+            Some(Bypass::On) => Ok(()),
+            Some(Bypass::Off(reason)) => Err(reason),
+            Some(Bypass::Undecided) | None => Err("no file was opened yet".to_owned()),
+        }
+    }
+
+    /// Returns how much fetched content is kept and what keeping it saved.
+    pub fn usage(&self) -> Usage {
+        self.served.as_ref().map(|served| served.core.usage()).unwrap_or_default()
+    }
+
+    /// Mounts and serves a file system; every operation of its should be in the table. `probe` sees the connection before
+    /// anybody is served.
+    pub(crate) fn serving<F: Filesystem>(
         options: &Options,
         filesystem: F,
         in_flight: Arc<InFlight>,
+        probe: impl FnOnce(BorrowedFd<'_>),
     ) -> Result<Self, MountError> {
         let mountpoint = prepare(&options.mountpoint, &options.source)?;
         let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
         let connection = attach(options, &mountpoint)?;
         let mounted = identify(&mountpoint, options).map_err(refused)?;
-        let started = start(connection, filesystem);
+        let started = start(connection, filesystem, probe);
         let (notifier, shared) = started.map_err(|source| {
             give_up(&mounted);
             refused(source)
         })?;
-        let mount = Self { mounted, notifier, shared };
+        let mount = Self { mounted, notifier, shared, served: None };
         let path = mountpoint.clone();
         match within(ANSWER_MAX, move || rustix::fs::stat(&path)) {
             Some(Ok(_)) => {}
@@ -250,7 +290,11 @@ fn identify(mountpoint: &Path, options: &Options) -> io::Result<Mounted> {
 }
 
 /// Speaks with the kernel on threads of their own.
-fn start<F: Filesystem>(connection: OwnedFd, filesystem: F) -> io::Result<(Notifier, Arc<Shared>)> {
+fn start<F: Filesystem>(
+    connection: OwnedFd,
+    filesystem: F,
+    probe: impl FnOnce(BorrowedFd<'_>),
+) -> io::Result<(Notifier, Arc<Shared>)> {
     let mut config = Config::default();
     // More threads are slower on few processors, whose time they take from who waits for them.
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -258,6 +302,7 @@ fn start<F: Filesystem>(connection: OwnedFd, filesystem: F) -> io::Result<(Notif
     // Who may use the mount is checked by the kernel, which also knows of programs that change their user.
     let session = Session::from_fd(filesystem, connection, SessionACL::All, config)?;
     let notifier = Notifier::new(session.as_fd().try_clone_to_owned()?)?;
+    probe(session.as_fd());
     let shared = Arc::<Shared>::default();
     let ending = Arc::clone(&shared);
     let serve = move || {

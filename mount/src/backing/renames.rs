@@ -1,0 +1,113 @@
+//! Renames: two directories, two names, and open files that move along.
+
+use std::collections::hash_map::Entry;
+use std::ffi::OsStr;
+use std::sync::{Arc, PoisonError};
+
+use rustix::fs::{FileType, RenameFlags, Statx, renameat_with};
+use rustix::io::Errno;
+
+use super::identity::{Identity, stat_name};
+use super::watch::{Place, made};
+use super::{Backing, OpenFile, check_name};
+use crate::attributes::Answer;
+use crate::errno::{Refusal, refused};
+
+/// A name in a directory that is given by its number.
+pub(crate) type Spot<'a> = (u64, &'a OsStr);
+
+impl Backing {
+    /// Renames, replaces or exchanges.
+    pub(crate) fn rename(&self, source: Spot<'_>, target: Spot<'_>, flags: RenameFlags) -> Answer<()> {
+        check_name(source.1)?;
+        check_name(target.1)?;
+        self.writable()?;
+        if !(RenameFlags::NOREPLACE | RenameFlags::EXCHANGE).contains(flags) {
+            return Err(refused(Refusal::BadName));
+        }
+        let (from, to) = (self.place(source.0)?, self.place(target.0)?);
+        let moved = stat_name(&*from.descriptor, source.1)?;
+        let replaced = optional(stat_name(&*to.descriptor, target.1))?;
+        self.admit_rename((&from, source.1, &moved), (&to, target.1, replaced.as_ref()), flags)?;
+        let kept = (self.kept(&from, source.1)?, self.kept(&to, target.1)?);
+        let changing = (self.record(&from.path)?, self.record(&to.path)?);
+
+        let renamed = renameat_with(&*from.descriptor, source.1, &*to.descriptor, target.1, flags);
+        self.reported("rename", &to.path.join(target.1), renamed)?;
+
+        // Two names of one file: nothing happens.
+        if replaced.as_ref().is_none_or(|replaced| Identity::of(replaced) != Identity::of(&moved)) {
+            if let Some((number, _)) = kept.0 {
+                self.table.renamed(number, source, target);
+            }
+            match kept.1 {
+                Some((number, _)) if flags.contains(RenameFlags::EXCHANGE) => {
+                    self.table.renamed(number, target, source);
+                }
+                Some((number, descriptor)) => self.table.unnamed(number, target, &descriptor),
+                None => {}
+            }
+            self.follow_writers(None)?;
+        }
+        self.observer.changed(&from.path.join(source.1));
+        self.observer.changed(&to.path.join(target.1));
+        drop(changing);
+        Ok(())
+    }
+
+    fn admit_rename(
+        &self,
+        source: (&Place, &OsStr, &Statx),
+        target: (&Place, &OsStr, Option<&Statx>),
+        flags: RenameFlags,
+    ) -> Answer<()> {
+        self.admit(&target.0.path.join(target.1), made(kind(source.2)))?;
+        match target.2 {
+            Some(other) if flags.contains(RenameFlags::EXCHANGE) => {
+                self.admit(&source.0.path.join(source.1), made(kind(other)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the directories that files open for writing are in now: of one inode, or of all after a directory moved.
+    pub(super) fn follow_writers(&self, only: Option<u64>) -> Answer<()> {
+        for writer in self.writers_of(only) {
+            let changing = self.record_file(writer.number())?;
+            writer.also_changing(changing);
+        }
+        Ok(())
+    }
+
+    fn writers_of(&self, only: Option<u64>) -> Vec<Arc<OpenFile>> {
+        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = writers.values().filter_map(std::sync::Weak::upgrade).collect();
+        drop(writers);
+        found.retain(|writer| only.is_none_or(|number| writer.number() == number));
+        found
+    }
+
+    /// Remembers a file that may be written to, for when it moves.
+    pub(super) fn remember_writer(&self, file: &Arc<OpenFile>) {
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Vacant(vacant) = writers.entry(file.key()) {
+            vacant.insert(Arc::downgrade(file));
+        }
+    }
+
+    pub(super) fn forget_writer(&self, file: &OpenFile) {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner).remove(&file.key());
+    }
+}
+
+fn kind(stat: &Statx) -> FileType {
+    FileType::from_raw_mode(u32::from(stat.stx_mode))
+}
+
+fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}

@@ -1,0 +1,145 @@
+//! What the observer is told, and where in the backing directory things are.
+//!
+//! Paths come from descriptors (`/proc/self/fd`), never from remembered names, so that they are right after any rename.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FileType, readlink};
+use rustix::io::Errno;
+use tracing::warn;
+
+use super::Backing;
+use super::identity::stat_open;
+use crate::attributes::Answer;
+use crate::errno::{Refusal, is_fault, of_io, refused};
+use crate::{Changing, Made};
+
+/// A directory in which something is done.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) number: u64,
+    pub(super) descriptor: Arc<OwnedFd>,
+    pub(super) path: PathBuf,
+}
+
+/// Returns a path that leads to what a descriptor is, and nowhere else.
+pub(super) fn magic(descriptor: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd())
+}
+
+fn where_is(descriptor: impl AsFd) -> Answer<PathBuf> {
+    let target = readlink(magic(descriptor), Vec::new())?;
+    Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
+}
+
+pub(super) fn made(kind: FileType) -> Made {
+    match kind {
+        FileType::RegularFile => Made::File,
+        FileType::Directory => Made::Directory,
+        FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Made::Special,
+    }
+}
+
+impl Backing {
+    /// Returns where something is, relative to the root; ESTALE if it was moved out of it.
+    pub(super) fn path_of(&self, descriptor: impl AsFd) -> Answer<PathBuf> {
+        let root = where_is(self.table.root_descriptor())?;
+        let path = where_is(descriptor)?;
+        path.strip_prefix(&root).map(Path::to_owned).or(Err(refused(Refusal::Gone)))
+    }
+
+    /// Returns the directory of a number.
+    pub(super) fn place(&self, directory: u64) -> Answer<Place> {
+        let descriptor = self.table.descriptor(directory)?;
+        let path = self.path_of(&*descriptor)?;
+        if path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") && stat_open(&*descriptor)?.stx_nlink == 0 {
+            return Err(Errno::NOENT);
+        }
+        Ok(Place { number: directory, descriptor, path })
+    }
+
+    /// Asks whether a name may be made.
+    pub(super) fn admit(&self, path: &Path, made: Made) -> Answer<()> {
+        if self.observer.admits(path, made) { Ok(()) } else { Err(refused(Refusal::NotAdmitted)) }
+    }
+
+    /// Records that something in a directory is about to change.
+    pub(super) fn record(&self, directory: &Path) -> Answer<Changing> {
+        self.observer.changing(directory).map_err(|source| {
+            let errno = refused(Refusal::NotRecorded);
+            warn!(directory = %directory.display(), %source, "cannot record a change");
+            self.observer.failed("record", directory, of_io(&source).raw_os_error());
+            errno
+        })
+    }
+
+    /// Records that a file is about to change, in every directory it is known to have a name in.
+    pub(super) fn record_file(&self, number: u64) -> Answer<Vec<Changing>> {
+        self.directories_of(number)?.iter().map(|directory| self.record(directory)).collect()
+    }
+
+    fn directories_of(&self, number: u64) -> Answer<Vec<PathBuf>> {
+        let descriptor = self.table.descriptor(number)?;
+        let stat = stat_open(&*descriptor)?;
+        if FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory {
+            return Ok(vec![self.path_of(&*descriptor)?]);
+        }
+        if stat.stx_nlink == 0 {
+            return Ok(Vec::new());
+        }
+        let parent = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or_default();
+        let mut directories = vec![parent(self.path_of(&*descriptor)?)];
+        if stat.stx_nlink > 1 {
+            for (directory, _) in self.table.names(number) {
+                directories.push(self.place(directory)?.path);
+            }
+            directories.sort_unstable();
+            directories.dedup();
+        }
+        Ok(directories)
+    }
+
+    /// Tells that a file has changed, if it still has a name.
+    pub(super) fn tell_changed(&self, descriptor: impl AsFd) {
+        let linked = stat_open(&descriptor).is_ok_and(|stat| stat.stx_nlink > 0);
+        if linked && let Ok(path) = self.path_of(descriptor) {
+            self.observer.changed(&path);
+        }
+    }
+
+    /// Passes a result on, after telling of a failure that is not the caller's.
+    pub(super) fn reported<T>(&self, operation: &'static str, path: &Path, answer: Answer<T>) -> Answer<T> {
+        if let Err(errno) = answer
+            && is_fault(errno)
+        {
+            self.observer.failed(operation, path, errno.raw_os_error());
+        }
+        answer
+    }
+
+    pub(super) fn writable(&self) -> Answer<()> {
+        if self.read_only { Err(refused(Refusal::ReadOnly)) } else { Ok(()) }
+    }
+}
+
+/// Refuses what cannot be a name: nothing but the kernel's own checks stands before us.
+pub(crate) fn check_name(name: &OsStr) -> Answer<()> {
+    const NAME_BYTES_MAX: usize = 255;
+    let bytes = name.as_encoded_bytes();
+    if bytes.len() > NAME_BYTES_MAX {
+        return Err(refused(Refusal::NameTooLong));
+    }
+    if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') || bytes.contains(&0) {
+        return Err(refused(Refusal::BadName));
+    }
+    Ok(())
+}
