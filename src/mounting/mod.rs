@@ -5,14 +5,30 @@
 //! every minute. Commands of the same repository talk to it through a socket, because one process at a time may serve
 //! a cache; its [`claim`] says which one does.
 
-mod attributes;
+mod claim;
+pub mod control;
+mod exchange;
 mod failures;
 mod inbox;
+mod keeper;
 mod recorder;
+mod relayed;
+mod reports;
 mod rows;
 mod schedule;
+mod shown;
+mod socket;
+mod summary;
 mod watch;
 
+pub use claim::{Claim, ClaimError, Server};
+pub use exchange::{Catalogs, Exchange, RepoExchange};
 pub use failures::{Failure, Failures};
-pub use recorder::{Admission, Recorder};
+pub use keeper::{Keeper, KeeperParts, Leave, Links, Surroundings};
+pub use recorder::{Admission, Attributes, Recorder};
+pub use relayed::Relayed;
+pub use reports::{AskMount, MountFacts, MountReports};
 pub use schedule::{Ended, PUSH_DELAY, PUSH_DELAY_MAX, Pushes, REFRESH, Schedule, Span, Timing};
+pub use shown::{Doing, LastError, Phase, Shown, Totals};
+pub use socket::listen;
+pub use summary::{CatalogOutcome, Flushed, Pulled, Pushed, Renumbered};

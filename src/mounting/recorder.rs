@@ -2,6 +2,7 @@
 //!
 //! What can be written is either synchronised, or a file that a program makes for a moment, or refused with a reason.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +10,10 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use swamp_mount::{Changing, Made, Observer};
 
-use super::attributes;
 use super::failures::Failures;
 use super::inbox::Inbox;
-use crate::catalog::Catalog;
+use super::keeper::Links;
 use crate::datastore::DatastoreConfig;
-use crate::namespace::Namespace;
 use crate::path::{InvalidPath, PATH_BYTES_MAX, RelPath};
 use crate::sync::{self, Fate, Hold, Watermark};
 
@@ -68,15 +67,20 @@ impl Admission {
     }
 }
 
+/// Somebody who knows the extended attributes of our own files.
+pub trait Attributes: Send + Sync + fmt::Debug {
+    /// Returns full names and values.
+    fn of(&self, path: &RelPath) -> Vec<(String, String)>;
+}
+
 /// Records what happens in our namespace's directory.
 #[derive(Debug)]
 pub struct Recorder {
-    pub(super) watermark: Arc<Watermark>,
-    pub(super) admission: Admission,
-    pub(super) namespace: Option<Namespace>,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) failures: Arc<Failures>,
+    watermark: Arc<Watermark>,
+    admission: Admission,
+    attributes: Arc<dyn Attributes>,
+    inbox: Arc<Inbox>,
+    failures: Arc<Failures>,
 }
 
 /// A change that goes on; its end is a change as well.
@@ -92,6 +96,17 @@ impl Drop for InUse {
 }
 
 impl Recorder {
+    /// Returns a recorder that tells the keeper with the same links.
+    pub fn new(
+        watermark: Arc<Watermark>,
+        admission: Admission,
+        attributes: Arc<dyn Attributes>,
+        links: &Links,
+    ) -> Self {
+        let (inbox, failures) = (Arc::clone(&links.inbox), Arc::clone(&links.failures));
+        Self { watermark, admission, attributes, inbox, failures }
+    }
+
     fn refuse(&self, operation: &'static str, path: &Path, reason: &str) {
         self.failures.note(operation, &path.to_string_lossy(), Some(Errno::PERM.raw_os_error()), reason);
     }
@@ -137,11 +152,7 @@ impl Observer for Recorder {
     }
 
     fn attributes(&self, path: &Path) -> Vec<(String, String)> {
-        let Ok(path) = relative(path) else { return Vec::new() };
-        attributes::of_own(&self.catalog, self.namespace.as_ref(), &path).unwrap_or_else(|error| {
-            self.failures.note("attributes", path.as_str(), None, &error.to_string());
-            Vec::new()
-        })
+        relative(path).map_or_else(|_| Vec::new(), |path| self.attributes.of(&path))
     }
 
     fn failed(&self, operation: &'static str, path: &Path, errno: i32) {
@@ -157,7 +168,7 @@ fn relative(path: &Path) -> Result<RelPath, InvalidPath> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::{Clock, ManualClock, Timestamp};
     use crate::datastore::Places;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
@@ -174,17 +185,19 @@ mod tests {
     }
 
     fn recorder(root: &Path) -> Recorder {
-        let clock: Arc<ManualClock> = Arc::new(ManualClock::new(Timestamp::default()));
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::default()));
         let watermark = Arc::new(Watermark::new(&root.join("state/dirty"), &root.join("tmp")));
         let (_, mark) = watermark.snapshot().expect("read");
         watermark.clear(mark).expect("cleared");
-        Recorder {
-            watermark,
-            admission: admission(),
-            namespace: Some("infra".parse().expect("a namespace")),
-            catalog: Arc::new(Catalog::open(&root.join("state/catalog.db")).expect("a catalog")),
-            inbox: Arc::new(Inbox::new(Arc::<ManualClock>::clone(&clock))),
-            failures: Arc::new(Failures::new(clock)),
+        Recorder::new(watermark, admission(), Arc::new(NoAttributes), &Links::new(&clock))
+    }
+
+    #[derive(Debug)]
+    struct NoAttributes;
+
+    impl Attributes for NoAttributes {
+        fn of(&self, _: &RelPath) -> Vec<(String, String)> {
+            Vec::new()
         }
     }
 

@@ -70,19 +70,9 @@ impl WatchList {
         changed
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
     /// Whether some file could not be watched for as long as it should have been.
     pub(super) fn has_forgotten(&self) -> bool {
         self.has_forgotten
-    }
-
-    /// Returns the files that changed at `since`, in nanoseconds since 1970, or later.
-    pub(super) fn younger_than(&self, since_ns: i64) -> Vec<RelPath> {
-        let young = self.files.iter().filter(|(_, watched)| watched.stamp.ctime_ns >= since_ns);
-        young.map(|(path, _)| path.clone()).collect()
     }
 
     fn forget(&mut self, now: Duration) {
@@ -141,7 +131,7 @@ mod tests {
         std::fs::remove_file(root.path().join("a")).expect("deleted");
 
         assert_eq!(list.changed(root.path(), Duration::ZERO), vec![]);
-        assert!(list.is_empty());
+        assert_eq!(list.files.len(), 0);
     }
 
     #[test]

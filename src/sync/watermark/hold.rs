@@ -97,6 +97,11 @@ impl Watermark {
         Ok(())
     }
 
+    /// Whether anything is held.
+    pub fn is_held(&self) -> bool {
+        !self.state().held.is_empty()
+    }
+
     /// Returns the directories that are held.
     pub fn held(&self) -> Vec<RelPath> {
         let mut held: Vec<RelPath> = self.state().held.keys().flatten().cloned().collect();

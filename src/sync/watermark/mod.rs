@@ -115,12 +115,16 @@ impl Watermark {
         self.exclusively(|state| {
             let is_clearable = self.notice_absence(state)?;
             let read = state.journal.refresh()?;
-            let is_everything = read.paths.contains(&None);
-            let dirty = DirtySet { is_everything, paths: outermost(&read.paths) };
+            let dirty = dirty_set(&read.paths);
             let mark = Mark { journal: read.id, length: read.length, is_clearable };
             state.record_held()?;
             Ok((dirty, mark))
         })
+    }
+
+    /// Returns what is dirty now, for people to see; nothing follows from it.
+    pub fn peek(&self) -> Result<DirtySet, FileError> {
+        self.exclusively(|state| Ok(dirty_set(&state.journal.refresh()?.paths)))
     }
 
     /// Forgets what was marked up to `mark`: it has reached the datastore.
@@ -191,6 +195,10 @@ impl MarkDirty for Watermark {
     fn mark_dirty(&self, directory: &RelPath) -> Result<(), MarkError> {
         Ok(self.mark(Some(directory))?)
     }
+}
+
+fn dirty_set(announced: &BTreeSet<Announced>) -> DirtySet {
+    DirtySet { is_everything: announced.contains(&None), paths: outermost(announced) }
 }
 
 /// Returns the paths that do not lie below another one.
