@@ -179,7 +179,9 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "`#[tokio::test]` blocks on its own runtime")]
     async fn a_claim_ends_with_its_process_whatever_the_file_says() {
         let (root, clock) = (tempfile::tempdir().expect("a directory"), ManualClock::new(Timestamp::default()));
-        std::fs::write(root.path().join("mount.lock"), serde_json::to_vec(&server()).expect("JSON")).expect("written");
+        let text = serde_json::to_vec(&server()).expect("JSON");
+        let (file, staging) = (root.path().join("mount.lock"), root.path().join("tmp"));
+        fsutil::write_atomic(&file, &text, &staging, fsutil::Durability::Relaxed).expect("written");
 
         assert_eq!(Claim::find(root.path(), &clock).await.expect("nobody"), None);
         drop(Claim::take(root.path(), &server(), &clock).await.expect("claimed"));

@@ -38,7 +38,8 @@ pub trait Exchange: Send + Sync + fmt::Debug {
     /// Fetches the catalogs of some namespaces, of all others if there are none. A failure of one leaves the others.
     async fn pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, Relayed>;
 
-    /// Reads some data names again, and all that `is_affected` picks; returns whether rows changed.
+    /// Reads some data names again, and all that `is_affected` picks; whatever is needed if nothing is named. Returns
+    /// whether rows changed.
     fn read_again(
         &self,
         artifacts: BTreeSet<Artifact>,
@@ -143,7 +144,12 @@ impl Exchange for RepoExchange {
         artifacts: BTreeSet<Artifact>,
         is_affected: Option<&dyn Fn(&Artifact) -> bool>,
     ) -> Result<bool, Relayed> {
-        self.repo.read_again(artifacts, is_affected).map_err(|error| Relayed::of(&error))
+        let read = if artifacts.is_empty() && is_affected.is_none() {
+            self.repo.current_catalog().map(|_| true)
+        } else {
+            self.repo.read_again(artifacts, is_affected)
+        };
+        read.map_err(|error| Relayed::of(&error))
     }
 }
 

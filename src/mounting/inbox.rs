@@ -23,11 +23,13 @@ pub(super) struct News {
     pub(super) names: BTreeSet<RelPath>,
     /// Whether there were more names than were kept.
     pub(super) is_overfull: bool,
+    /// Whether other namespaces should be looked at.
+    pub(super) is_refresh_wanted: bool,
 }
 
 impl News {
     fn is_empty(&self) -> bool {
-        self.span.is_none() && self.names.is_empty()
+        self.span.is_none() && self.names.is_empty() && !self.is_refresh_wanted
     }
 }
 
@@ -58,6 +60,17 @@ impl Inbox {
                 news.is_overfull = true;
             }
         });
+    }
+
+    /// Hears that somebody found other namespaces to be other than what is known of them.
+    pub(super) fn want_refresh(&self) {
+        let mut news = self.news();
+        let was_empty = news.is_empty();
+        news.is_refresh_wanted = true;
+        drop(news);
+        if was_empty {
+            self.bell.notify_one();
+        }
     }
 
     /// Returns the news and forgets them.

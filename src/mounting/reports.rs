@@ -41,6 +41,8 @@ pub struct MountReports {
     pub repo: Arc<Repo>,
     /// Where.
     pub mountpoint: PathBuf,
+    /// Where commands are answered.
+    pub socket: PathBuf,
     /// Since when.
     pub started: Timestamp,
     /// What is going on.
@@ -105,6 +107,7 @@ impl MountReports {
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "mountpoint": self.mountpoint,
+            "socket": self.socket,
             "started": self.started,
             "repository": self.repo.id(),
             "datastore": self.repo.config().backend.location(),
@@ -166,7 +169,8 @@ fn stats(doing: &Doing, failures: u64, facts: &MountFacts) -> String {
         ("cache_bytes_max", facts.cache_bytes_max),
     ];
     let counters = facts.counters.iter().map(|(name, value)| (name.as_str(), *value));
-    own.into_iter().chain(counters).map(|(name, value)| format!("{name}\t{value}\n")).collect()
+    let lines: Vec<String> = own.into_iter().chain(counters).map(|(name, value)| format!("{name}\t{value}")).collect();
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub const PUSH_DELAY_MAX: Duration = Duration::from_secs(30);
 /// How often other namespaces are looked at, unless said otherwise.
 pub const REFRESH: Duration = Duration::from_mins(1);
 
+/// How often other namespaces are looked at when somebody asks for it again and again.
+const REFRESH_GAP: Duration = Duration::from_secs(5);
+
 /// How long to wait after a first failure.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 
@@ -90,17 +93,25 @@ struct Retry {
     at: Duration,
 }
 
+/// A push that is running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Running {
+    /// The changes that it covers; none if somebody asked for a push of nothing.
+    covered: Option<Span>,
+}
+
 /// When to push and when to refresh.
 #[derive(Debug)]
 pub struct Schedule {
     timing: Timing,
     /// Changes that no push covers yet.
     waiting: Option<Span>,
-    /// Changes that the running push covers; it is running if there is a value.
-    running: Option<Option<Span>>,
+    /// The push that is running.
+    running: Option<Running>,
     is_asked: bool,
     retry: Option<Retry>,
     refresh_at: Duration,
+    refreshed_at: Option<Duration>,
     refresh_failures: u32,
 }
 
@@ -114,6 +125,7 @@ impl Schedule {
             is_asked: false,
             retry: None,
             refresh_at: now,
+            refreshed_at: None,
             refresh_failures: 0,
         }
     }
@@ -152,13 +164,13 @@ impl Schedule {
 
     /// Hears that a push begins.
     pub fn begin_push(&mut self) {
-        self.running = Some(self.waiting.take());
+        self.running = Some(Running { covered: self.waiting.take() });
         self.is_asked = false;
     }
 
     /// Hears what a push came to; `chance` is between 0 and 1.
     pub fn end_push(&mut self, ended: Ended, now: Duration, chance: f64) {
-        let covered = self.running.take().flatten();
+        let covered = self.running.take().and_then(|running| running.covered);
         if ended == Ended::Done {
             self.retry = None;
             return;
@@ -174,13 +186,15 @@ impl Schedule {
         self.refresh_at
     }
 
-    /// Hears that somebody wants other namespaces looked at now.
+    /// Hears that somebody wants other namespaces looked at now; however many want that, it is not done all the time.
     pub fn ask_refresh(&mut self) {
-        self.refresh_at = Duration::ZERO;
+        let soonest = self.refreshed_at.map_or(Duration::ZERO, |last| last + REFRESH_GAP);
+        self.refresh_at = self.refresh_at.min(soonest);
     }
 
     /// Hears what a look at other namespaces came to; `chance` is between 0 and 1.
     pub fn end_refresh(&mut self, ended: Ended, now: Duration, chance: f64) {
+        self.refreshed_at = Some(now);
         self.refresh_failures = if ended == Ended::Done { 0 } else { self.refresh_failures + 1 };
         let wait = match ended {
             Ended::Done => self.timing.refresh,
@@ -336,6 +350,16 @@ mod tests {
         schedule.ask();
 
         assert_eq!(schedule.push_at(false), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn asking_for_other_namespaces_helps_every_five_seconds() {
+        let mut schedule = fresh();
+        schedule.end_refresh(Ended::Done, seconds(100), 0.5);
+
+        schedule.ask_refresh();
+
+        assert_eq!(schedule.refresh_at(), seconds(105));
     }
 
     #[test]

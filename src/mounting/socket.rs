@@ -12,17 +12,21 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// How many hexadecimal digits of its digest stand for a state directory whose path is too long.
 const NAME_DIGITS: usize = 16;
 
-/// Listens in the state directory, or, where its path is too long for a socket, in the user's directory for sockets or
-/// one of ours. Only the process that has claimed the cache may do so: what is there is replaced.
-pub fn listen(state: &Path, runtime_directory: Option<&Path>) -> Result<(UnixListener, PathBuf), FileError> {
-    let path = place(state, runtime_directory, rustix::process::geteuid().as_raw());
+/// Returns where the server of a cache listens: in the state directory, or, where its path is too long for a socket, in
+/// the user's directory for sockets or one of ours.
+pub fn socket_path(state: &Path, runtime_directory: Option<&Path>) -> PathBuf {
+    place(state, runtime_directory, rustix::process::geteuid().as_raw())
+}
+
+/// Listens. Only the process that has claimed the cache may do so: what is there is replaced.
+pub fn listen(path: &Path) -> Result<UnixListener, FileError> {
     if let Some(directory) = path.parent() {
         fsutil::private_directory(directory)?;
     }
-    fsutil::remove_file(&path)?;
-    let listener = UnixListener::bind(&path).map_err(FileError::at("listen at", &path))?;
-    fsutil::make_private(&path)?;
-    Ok((listener, path))
+    fsutil::remove_file(path)?;
+    let listener = UnixListener::bind(path).map_err(FileError::at("listen at", path))?;
+    fsutil::make_private(path)?;
+    Ok(listener)
 }
 
 fn place(state: &Path, runtime_directory: Option<&Path>, user: u32) -> PathBuf {
@@ -54,10 +58,11 @@ mod tests {
     #[test]
     fn what_a_dead_process_left_is_replaced() {
         let root = tempfile::tempdir().expect("a directory");
-        drop(listen(root.path(), None).expect("listening"));
+        let path = root.path().join("a/socket");
+        drop(listen(&path).expect("listening"));
 
-        let (_listener, path) = listen(root.path(), None).expect("listening again");
+        let _listener = listen(&path).expect("listening again");
 
-        assert!(std::os::unix::net::UnixStream::connect(path).is_ok());
+        std::os::unix::net::UnixStream::connect(path).expect("somebody listens");
     }
 }

@@ -99,16 +99,23 @@ fn stamp(root: &Path, path: &RelPath) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fsutil::{self, Durability};
 
     fn path(text: &str) -> RelPath {
         text.parse().expect("a path")
+    }
+
+    fn write(root: &tempfile::TempDir, name: &str, content: &str) {
+        let staging = root.path().join("tmp");
+        fsutil::write_atomic(&root.path().join(name), content.as_bytes(), &staging, Durability::Relaxed)
+            .expect("written");
     }
 
     fn watching(names: &[&str]) -> (tempfile::TempDir, WatchList) {
         let root = tempfile::tempdir().expect("a directory");
         let mut list = WatchList::default();
         for name in names {
-            std::fs::write(root.path().join(name), b"one").expect("written");
+            write(&root, name, "one");
             list.add(root.path(), path(name), Duration::ZERO);
         }
         (root, list)
@@ -119,7 +126,7 @@ mod tests {
         let (root, mut list) = watching(&["a", "b"]);
         assert_eq!(list.changed(root.path(), Duration::ZERO), vec![]);
 
-        std::fs::write(root.path().join("b"), b"three").expect("written");
+        write(&root, "b", "three");
 
         assert_eq!(list.changed(root.path(), Duration::ZERO), vec![path("b")]);
         assert_eq!(list.changed(root.path(), Duration::ZERO), vec![]);

@@ -1,5 +1,6 @@
 //! Rows and watched files: what follows from a change on this machine.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, State};
@@ -21,6 +22,9 @@ impl State {
             self.schedule.changed(span);
             let follow_at = self.now() + FOLLOW_DELAY;
             self.follow_at.get_or_insert(follow_at);
+        }
+        if news.is_refresh_wanted {
+            self.schedule.ask_refresh();
         }
         self.names.extend(news.names);
         if news.is_overfull {
@@ -49,18 +53,22 @@ impl State {
         let is_within = |artifact: &Artifact| affected.is_within(artifact);
         let subtrees: Option<&dyn Fn(&Artifact) -> bool> =
             if affected.subtrees.is_empty() { None } else { Some(&is_within) };
-        match self.parts.exchange.read_again(affected.artifacts.clone(), subtrees) {
+        self.read_again(affected.artifacts.clone(), subtrees);
+        // Following must not take all the time there is.
+        let took = self.now().saturating_sub(now);
+        if took > FOLLOW_DELAY / FOLLOW_SHARE {
+            self.follow_at = Some(self.now() + took * FOLLOW_SHARE);
+        }
+    }
+
+    pub(super) fn read_again(&self, artifacts: BTreeSet<Artifact>, is_affected: Option<&dyn Fn(&Artifact) -> bool>) {
+        match self.parts.exchange.read_again(artifacts, is_affected) {
             Ok(true) => self.parts.surroundings.names_changed(),
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!(error = error.to_line(), "rows do not follow a change");
                 self.links.failures.note("follow", "", None, &error.to_line());
             }
-        }
-        // Following must not take all the time there is.
-        let took = self.now().saturating_sub(now);
-        if took > FOLLOW_DELAY / FOLLOW_SHARE {
-            self.follow_at = Some(self.now() + took * FOLLOW_SHARE);
         }
     }
 

@@ -59,7 +59,7 @@ impl State {
 
     pub(super) fn end(&mut self, done: Done) {
         match done {
-            Done::Push(outcome) => self.end_push(outcome),
+            Done::Push(outcome) => self.end_push(&outcome),
             Done::Pull(outcome, reply) => {
                 self.is_pulling = false;
                 self.parts.surroundings.names_changed();
@@ -69,11 +69,11 @@ impl State {
         }
     }
 
-    fn end_push(&mut self, outcome: Result<Pushed, Relayed>) {
+    fn end_push(&mut self, outcome: &Result<Pushed, Relayed>) {
         let (now, wall) = (self.now(), self.parts.clock.now());
         let ended = outcome.as_ref().map_or_else(ended, |_| Ended::Done);
         self.schedule.end_push(ended, now, fastrand::f64());
-        match &outcome {
+        match outcome {
             Ok(pushed) => {
                 self.doing.pushed.add(pushed);
                 (self.doing.last_pushed, self.doing.push_error) = (Some(wall), None);
@@ -100,7 +100,7 @@ impl State {
             }
         }
         self.is_denied = ended == Ended::Denied;
-        self.continue_flushes(&outcome);
+        self.continue_flushes(outcome);
         for reply in std::mem::take(&mut self.push_awaited) {
             drop(reply.send(outcome.clone().map(Answer::Pushed)));
         }

@@ -54,6 +54,11 @@ impl Links {
         }
     }
 
+    /// Asks for another look at what others published, soon.
+    pub fn want_refresh(&self) {
+        self.inbox.want_refresh();
+    }
+
     /// Returns what the keeper is doing.
     pub fn doing(&self) -> Doing {
         self.shown.doing()

@@ -52,7 +52,7 @@ impl Watermark {
         if state.attendance.is_none() || !state.is_fresh(&path) {
             let _lock = fsutil::lock_exclusively(&self.path.with_extension("lock"))?;
             self.attend_locked(&mut state)?;
-            state.record(&[path.clone()])?;
+            state.record(std::slice::from_ref(&path))?;
         }
         *state.held.entry(path.clone()).or_default() += 1;
         drop(state);

@@ -62,23 +62,27 @@ impl Attributes for NoAttributes {
 #[derive(Debug)]
 struct OfEngine(Arc<Engine>);
 
-fn relayed(error: SyncError) -> Relayed {
-    Relayed::of(&error)
+fn relayed(error: &SyncError) -> Relayed {
+    Relayed::of(error)
 }
 
 #[async_trait(?Send)]
 impl Exchange for OfEngine {
     async fn push(&self) -> Result<Pushed, Relayed> {
-        self.0.push_changed(&SyncOptions::default()).await.map(|report| (&report).into()).map_err(relayed)
+        self.0
+            .push_changed(&SyncOptions::default())
+            .await
+            .map(|report| (&report).into())
+            .map_err(|error| relayed(&error))
     }
 
     async fn pull(&self, depth: Option<Depth>) -> Result<Pulled, Relayed> {
         let options = SyncOptions { depth, ..SyncOptions::default() };
-        self.0.pull_changed(&options).await.map(|report| (&report).into()).map_err(relayed)
+        self.0.pull_changed(&options).await.map(|report| (&report).into()).map_err(|error| relayed(&error))
     }
 
     async fn pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, Relayed> {
-        let pulled = self.0.pull_foreign_catalogs(namespaces).await.map_err(relayed)?;
+        let pulled = self.0.pull_foreign_catalogs(namespaces).await.map_err(|error| relayed(&error))?;
         Ok(Catalogs { outcomes: pulled.into_iter().map(Into::into).collect(), failures: Vec::new() })
     }
 
@@ -87,7 +91,7 @@ impl Exchange for OfEngine {
         artifacts: BTreeSet<Artifact>,
         _: Option<&dyn Fn(&Artifact) -> bool>,
     ) -> Result<bool, Relayed> {
-        self.0.refresh_rows(&artifacts).map(|()| true).map_err(relayed)
+        self.0.refresh_rows(&artifacts).map(|()| true).map_err(|error| relayed(&error))
     }
 }
 

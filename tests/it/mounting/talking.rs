@@ -18,7 +18,8 @@ const FILE: &str = "outputs/swamp/file/run/x.yaml";
 
 fn listening(rig: &mut Rig) -> (Keeper, PathBuf, mpsc::Receiver<Leave>) {
     let state = &rig.machine.engine().parts().state;
-    let (listener, socket) = swamp::mounting::listen(state, None).expect("listening");
+    let socket = swamp::mounting::socket_path(state, None);
+    let listener = swamp::mounting::listen(&socket).expect("listening");
     let mut keeper = rig.keeper();
     let (leaves, left) = mpsc::channel(1);
     keeper.listen(listener, Arc::clone(&rig.clock), leaves).expect("serving");
