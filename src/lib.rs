@@ -32,6 +32,7 @@
 //! | `sync/` | `SyncService` and its one implementation for all buckets: plan, transfer, dirty set, foreign content |
 //! | `repo/` | `Repo::open` wires everything; `.swamp.yaml`; every path of a repository; the environment |
 //! | `tree/` | what is mounted: namespaces, raw layout, views, control files |
+//! | `mounting/` | everything between a mount and the sync engine: records changes, follows them, pushes; talks to commands |
 //! | `cli/` | the binary's own modules, one file per command; invisible to the library |
 #![forbid(unsafe_code)]
 
@@ -45,6 +46,7 @@ pub mod fsutil;
 pub mod index;
 pub mod lock;
 pub mod manifest;
+pub mod mounting;
 pub mod namespace;
 pub mod path;
 pub mod query;

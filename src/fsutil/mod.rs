@@ -6,6 +6,7 @@
 mod digest;
 mod error;
 mod lock;
+mod private;
 mod stage;
 mod stage_directory;
 mod walk;
@@ -17,6 +18,7 @@ use std::path::Path;
 pub use digest::{Digested, digest_bytes, digest_file};
 pub use error::FileError;
 pub use lock::{lock_exclusively, try_lock_exclusively};
+pub use private::{make_private, private_directory};
 pub use stage::{Durability, Staged, install, install_absent, install_beside, install_new, write_atomic};
 pub use stage_directory::{Published, StagedDirectory};
 pub use walk::{Found, list, walk};

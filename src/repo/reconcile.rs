@@ -3,7 +3,7 @@
 //! A cache is changed by us alone, and whoever changes it tells the catalog. A shared directory is changed by others
 //! too: before it is read, every data name whose directory changed since it was scanned is scanned again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::{Repo, RepoError};
 use crate::catalog::{Applied, Catalog, Filter, Name, NameScan, Scope};
 use crate::clock::Timestamp;
 use crate::data::layout::Artifact;
+use crate::data::name::ModelType;
 use crate::data::store::Changes;
 use crate::data::walk;
 use crate::sync::{directory_time, name_scan};
@@ -45,6 +46,29 @@ impl Repo {
         let scans = artifacts.into_iter().map(|artifact| self.scan(artifact)).collect::<Result<Vec<_>, _>>()?;
         told(&self.catalog()?.replace_names(self.namespace(), scans)?);
         Ok(())
+    }
+
+    /// Reads some data names again, and all whose directories `is_affected` picks, whether they are still there or not.
+    ///
+    /// Unlike [`Repo::follow`] it marks nothing: whoever made the change holds its directory.
+    pub fn read_again(
+        &self,
+        mut artifacts: BTreeSet<Artifact>,
+        is_affected: Option<&dyn Fn(&Artifact) -> bool>,
+    ) -> Result<bool, RepoError> {
+        let catalog = self.catalog()?;
+        if !catalog.is_complete(self.namespace())? {
+            self.rebuild(&catalog)?;
+            return Ok(true);
+        }
+        if let Some(is_affected) = is_affected {
+            let known = catalog.scan_marks(self.namespace())?.into_iter().filter_map(|mark| artifact_of(&mark.name));
+            artifacts.extend(known.chain(self.artifacts()?).filter(|artifact| is_affected(artifact)));
+        }
+        let scans = artifacts.iter().map(|artifact| self.scan(artifact)).collect::<Result<Vec<_>, _>>()?;
+        let applied = catalog.replace_names(self.namespace(), scans)?;
+        told(&applied);
+        Ok(applied.is_change())
     }
 
     fn rebuild(&self, catalog: &Catalog) -> Result<(), RepoError> {
@@ -115,6 +139,11 @@ fn name_of(artifact: &Artifact) -> Name {
         model_id: artifact.model_id().as_str().to_owned(),
         data_name: artifact.name().as_str().to_owned(),
     }
+}
+
+fn artifact_of(name: &Name) -> Option<Artifact> {
+    let model_type = ModelType::from_normalized(&name.type_normalized).ok()?;
+    Artifact::new(model_type, name.model_id.parse().ok()?, name.data_name.parse().ok()?).ok()
 }
 
 fn told(applied: &Applied) {

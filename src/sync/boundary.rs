@@ -17,6 +17,46 @@ pub(super) enum Crossing {
     Stray(&'static str),
 }
 
+/// What becomes of a regular file that somebody makes in a datastore by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It reaches the datastore.
+    Synced,
+    /// It stays on this machine, for this reason.
+    LocalOnly(&'static str),
+    /// It could never reach the datastore, for this reason, and is no file that a program makes for a moment.
+    Refused(&'static str),
+}
+
+/// Decides by name alone what becomes of a regular file.
+///
+/// Wherever some file has a place, every file may be made: programs save by writing a file of any name and renaming it.
+/// What stays here of those is what has no place under that name.
+pub fn fate(path: &RelPath) -> Fate {
+    if path.segments().count() == 1 {
+        return Fate::Refused("it is not in a directory of the datastore");
+    }
+    if PartitionKey::of(path).is_none() {
+        return Fate::Refused("it has no place in the index");
+    }
+    match crossing(path) {
+        Crossing::Immutable | Crossing::Mutable => Fate::Synced,
+        Crossing::Internal => Fate::LocalOnly("it has the name of a file that swamp keeps for itself"),
+        Crossing::Stray(reason) => Fate::LocalOnly(reason),
+    }
+}
+
+/// Whether there can be files below a directory at the top of a namespace.
+pub fn has_place(top: &str) -> bool {
+    let file = [top, "a", "b", "c", "d", "e"].join("/").parse::<RelPath>();
+    file.is_ok_and(|file| PartitionKey::of(&file).is_some() && !is_internal(&file))
+}
+
+/// Whether a name is one that programs give to what they make for a moment: they make links of such names, too.
+pub fn is_temporary_name(path: &RelPath) -> bool {
+    is_temporary(path.file_name())
+}
+
 /// Decides by name alone.
 pub(super) fn crossing(path: &RelPath) -> Crossing {
     if is_internal(path) {
@@ -57,11 +97,18 @@ fn is_internal(path: &RelPath) -> bool {
         || name.starts_with("_catalog.db")
 }
 
-/// Droppings of editors, network file systems and atomic writers.
+/// Droppings of editors, network file systems and atomic writers, and what SQLite has beside a database that is open:
+/// a copy of that would belong to another state of the database than the copy of the database itself.
 fn is_temporary(name: &str) -> bool {
     let has_end = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     let has_start = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
-    has_end(&[".tmp", ".swp", ".swx", ".swo", "~", ".part"]) || has_start(&[".fuse_hidden", ".nfs", ".#", "#", ".~"])
+    let is_beside_database = || {
+        let database = ["-journal", "-wal", "-shm"].iter().find_map(|end| name.strip_suffix(end));
+        database.is_some_and(|name| [".db", ".sqlite", ".sqlite3", ".db3"].iter().any(|end| name.ends_with(end)))
+    };
+    has_end(&[".tmp", ".swp", ".swx", ".swo", "~", ".part"])
+        || has_start(&[".fuse_hidden", ".nfs", ".#", "#", ".~", ".goutputstream-"])
+        || is_beside_database()
 }
 
 #[cfg(test)]
@@ -115,5 +162,29 @@ mod tests {
         for path in strays {
             assert!(matches!(of(&path), Crossing::Stray(_)), "{path}");
         }
+    }
+
+    #[test]
+    fn whatever_programs_make_beside_a_file_may_be_made() {
+        let fate = |path: &str| fate(&path.parse().expect("a path"));
+        let raw = format!("data/aws/ec2/vpc/{ID}/state/1/raw");
+
+        let synced = ["outputs/a/b/run/x.yaml", "files/repo/.git/index.lock", "files/my-journal", "files/x.db", &raw];
+        for path in synced {
+            assert_eq!(fate(path), Fate::Synced, "{path}");
+        }
+        let local = ["files/x.db-wal", "files/a/.x.swp", "files/x~", &format!("{raw}.new"), "files/.venv/.lock"];
+        for path in local {
+            assert!(matches!(fate(path), Fate::LocalOnly(_)), "{path}");
+        }
+        for path in ["outputs/x.yaml", "workflow-runs/x.yaml", "notes.txt", "secrets/a/b/c/d/e", "data/x", "_index/x"] {
+            assert!(matches!(fate(path), Fate::Refused(_)), "{path}");
+        }
+    }
+
+    #[test]
+    fn files_have_a_place_below_the_directories_of_the_index_only() {
+        assert!(["data", "outputs", "files", "workflow-runs"].into_iter().all(has_place));
+        assert!(!["secrets", "_index", ".locks", "bundles", "..", ""].into_iter().any(has_place));
     }
 }

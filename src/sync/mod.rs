@@ -31,13 +31,14 @@ use crate::namespace::Namespace;
 use crate::path::RelPath;
 
 pub use apply::{directory_time, name_scan, record_of};
+pub use boundary::{Fate, fate, has_place, is_temporary_name};
 pub use engine::{Engine, EngineParts, Limits, Placement};
 pub use error::{Failed, PartError, SyncError};
 pub use history::{Direction, last_done};
 pub use plan::Depth;
 pub use progress::{Progress, Silent, Step};
 pub use report::{CatalogPulled, Exported, PullReport, PushReport, Renumbered, Stray};
-pub use watermark::{DIRTY_PATHS_MAX, DirtySet, Watermark};
+pub use watermark::{DIRTY_PATHS_MAX, DirtySet, Hold, Watermark};
 
 /// What a caller may say about a synchronisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

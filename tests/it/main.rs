@@ -4,5 +4,6 @@
 mod bucket_contract;
 mod bucket_directory;
 mod bucket_s3;
+mod mounting;
 mod pushdown;
 mod sync;

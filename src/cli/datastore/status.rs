@@ -99,7 +99,7 @@ pub(crate) async fn run(_: StatusArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
     let health = examine(&repo, context).await;
     let config = repo.config();
-    let (dirty, _) = repo.watermark().snapshot()?;
+    let dirty = repo.watermark().peek()?;
     let shown = Status {
         kind: config.backend.type_name(),
         path: config.backend.directory().map(|directory| directory.display().to_string()),

@@ -5,4 +5,4 @@ mod commits;
 mod counting;
 mod scripted;
 mod traps;
-mod world;
+pub(crate) mod world;

@@ -24,7 +24,7 @@ struct Script {
 }
 
 /// Passes everything on to another bucket, except what the script says.
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     inner: SharedBucket,
     script: Mutex<Script>,
 }
@@ -42,43 +42,43 @@ enum Reply {
 }
 
 impl Scripted {
-    pub(super) fn new(inner: SharedBucket) -> Self {
+    pub(crate) fn new(inner: SharedBucket) -> Self {
         Self { inner, script: Mutex::default() }
     }
 
-    pub(super) fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.script().requests
     }
 
     /// Fails the n-th request from now.
-    pub(super) fn fail_request(&self, nth: u64) {
+    pub(crate) fn fail_request(&self, nth: u64) {
         let mut script = self.script();
         script.fail_at = Some(script.requests + nth);
     }
 
     /// Carries out the n-th request from now, and then says that it failed.
-    pub(super) fn lose_reply(&self, nth: u64) {
+    pub(crate) fn lose_reply(&self, nth: u64) {
         let mut script = self.script();
         script.lose_reply_at = Some(script.requests + nth);
     }
 
-    pub(super) fn fail_writes_of(&self, part: &str) {
+    pub(crate) fn fail_writes_of(&self, part: &str) {
         self.script().fail_writes_of = Some(part.to_owned());
     }
 
-    pub(super) fn deny(&self, key: &str) {
+    pub(crate) fn deny(&self, key: &str) {
         self.script().denied = Some(key.to_owned());
     }
 
-    pub(super) fn before_write_of(&self, part: &str, hook: Hook) {
+    pub(crate) fn before_write_of(&self, part: &str, hook: Hook) {
         self.script().before_write = Some((part.to_owned(), hook));
     }
 
-    pub(super) fn before_read_of(&self, part: &str, hook: Hook) {
+    pub(crate) fn before_read_of(&self, part: &str, hook: Hook) {
         self.script().before_read = Some((part.to_owned(), hook));
     }
 
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         let mut script = self.script();
         *script = Script { requests: script.requests, ..Script::default() };
     }

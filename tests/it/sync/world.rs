@@ -29,7 +29,7 @@ use super::scripted::Scripted;
 const BYTES_MAX: u64 = 1 << 24;
 
 #[derive(Clone)]
-pub(super) struct World {
+pub(crate) struct World {
     directory: Arc<tempfile::TempDir>,
     memory: SharedBucket,
     scripted: Arc<Scripted>,
@@ -37,7 +37,7 @@ pub(super) struct World {
 }
 
 #[derive(Clone)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     engine: Arc<Engine>,
     home: PathBuf,
     world: World,
@@ -52,23 +52,23 @@ fn path(text: &str) -> RelPath {
 }
 
 impl World {
-    pub(super) fn namespaced() -> Self {
+    pub(crate) fn namespaced() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let memory: SharedBucket = Arc::new(MemoryBucket::new(Arc::clone(&clock)));
         let scripted = Arc::new(Scripted::new(Arc::clone(&memory)));
         Self { directory: Arc::new(tempfile::tempdir().expect("a directory")), memory, scripted, clock }
     }
 
-    pub(super) fn solo() -> Self {
+    pub(crate) fn solo() -> Self {
         Self::namespaced()
     }
 
-    pub(super) fn machine(&self, namespace: &str, name: &str) -> Machine {
+    pub(crate) fn machine(&self, namespace: &str, name: &str) -> Machine {
         let home = self.directory.path().join(format!("{namespace}-{name}"));
         self.open(Some(namespace.parse().expect("a slug")), home)
     }
 
-    pub(super) fn solo_machine(&self, name: &str) -> Machine {
+    pub(crate) fn solo_machine(&self, name: &str) -> Machine {
         self.open(None, self.directory.path().join(name))
     }
 
@@ -104,46 +104,46 @@ impl World {
         Machine { engine: Arc::new(engine), home, world: self.clone() }
     }
 
-    pub(super) fn requests_of(&self, work: impl FnOnce()) -> u64 {
+    pub(crate) fn requests_of(&self, work: impl FnOnce()) -> u64 {
         let before = self.scripted.requests();
         work();
         self.scripted.requests() - before
     }
 
-    pub(super) fn fail_request(&self, nth: u64) {
+    pub(crate) fn fail_request(&self, nth: u64) {
         self.scripted.fail_request(nth);
     }
 
-    pub(super) fn lose_reply(&self, nth: u64) {
+    pub(crate) fn lose_reply(&self, nth: u64) {
         self.scripted.lose_reply(nth);
     }
 
-    pub(super) fn fail_writes_of(&self, part: &str) {
+    pub(crate) fn fail_writes_of(&self, part: &str) {
         self.scripted.fail_writes_of(part);
     }
 
-    pub(super) fn deny(&self, key: &str) {
+    pub(crate) fn deny(&self, key: &str) {
         self.scripted.deny(key);
     }
 
-    pub(super) fn before_write_of(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
+    pub(crate) fn before_write_of(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
         self.scripted.before_write_of(part, Box::new(hook));
     }
 
-    pub(super) fn before_read_of(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
+    pub(crate) fn before_read_of(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
         self.scripted.before_read_of(part, Box::new(hook));
     }
 
-    pub(super) fn remove_object(&self, key: &str) {
+    pub(crate) fn remove_object(&self, key: &str) {
         self.delete_where(|found| found == key);
     }
 
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.scripted.heal();
     }
 
     /// Every object that is neither a lock nor the index's business.
-    pub(super) fn keys_and_sizes(&self) -> Vec<(String, u64)> {
+    pub(crate) fn keys_and_sizes(&self) -> Vec<(String, u64)> {
         let objects = wait(list_all(&*self.memory, None, |_| {})).expect("listed");
         objects.into_iter().map(|object| (object.key.to_string(), object.size)).collect()
     }
@@ -154,15 +154,15 @@ impl World {
         }
     }
 
-    pub(super) fn forget_locks(&self) {
+    pub(crate) fn forget_locks(&self) {
         self.delete_where(|key| Path::new(key).extension().is_some_and(|end| end == "lock"));
     }
 
-    pub(super) fn empty(&self) {
+    pub(crate) fn empty(&self) {
         self.delete_where(|_| true);
     }
 
-    pub(super) fn remove_index(&self, namespace: &str) {
+    pub(crate) fn remove_index(&self, namespace: &str) {
         self.delete_where(|key| key.starts_with(&format!("{namespace}/_index/")));
     }
 
@@ -174,7 +174,7 @@ impl World {
         serde_json::from_slice(&self.object(key).expect(key)).expect("JSON")
     }
 
-    pub(super) fn exported_names(&self, namespace: &str) -> Vec<String> {
+    pub(crate) fn exported_names(&self, namespace: &str) -> Vec<String> {
         let export = self.json(&format!("{namespace}/.catalog-export.json"));
         let rows = export.as_array().expect("rows").iter();
         let mut names: Vec<String> = rows.map(|row| row["data_name"].as_str().expect("a name").to_owned()).collect();
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// Index entries whose object is missing, or has another size or hash.
-    pub(super) fn dangling_entries(&self, namespace: &str) -> Vec<String> {
+    pub(crate) fn dangling_entries(&self, namespace: &str) -> Vec<String> {
         let meta = self.json(&format!("{namespace}/_index/_meta.json"));
         let mut dangling = Vec::new();
         for partition in meta["partitions"].as_array().expect("partitions") {
@@ -205,8 +205,12 @@ impl World {
 
 impl Machine {
     /// The same machine in a new process.
-    pub(super) fn reopened(&self) -> Self {
+    pub(crate) fn reopened(&self) -> Self {
         self.world.open(self.engine.parts().namespace.clone(), self.home.clone())
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     fn store(&self) -> &Store {
@@ -218,7 +222,7 @@ impl Machine {
     }
 
     /// The model ids of a test are derived from its name and machine, unless another machine's is adopted.
-    pub(super) fn model_id(&self, model: &str) -> String {
+    pub(crate) fn model_id(&self, model: &str) -> String {
         let file = self.home.join(format!("model-{model}"));
         if let Some(id) = fsutil::read_text_if_exists(&file, BYTES_MAX).expect("readable") {
             return id;
@@ -228,7 +232,7 @@ impl Machine {
         id
     }
 
-    pub(super) fn adopt_model(&self, model: &str, id: &str) {
+    pub(crate) fn adopt_model(&self, model: &str, id: &str) {
         let file = self.home.join(format!("model-{model}"));
         fsutil::write_atomic(&file, id.as_bytes(), &self.home.join("tmp"), Durability::Relaxed).expect("written");
     }
@@ -244,7 +248,7 @@ impl Machine {
     }
 
     /// Loses the records of the index copy, as a power cut may.
-    pub(super) fn lose_index_records(&self) {
+    pub(crate) fn lose_index_records(&self) {
         let index = self.engine.parts().state.join("index");
         for found in fsutil::list(&index).expect("listed") {
             if !found.path.ends_with("head.json") {
@@ -254,7 +258,7 @@ impl Machine {
     }
 
     /// Saves a version and its model's definition; returns the directory of the data name.
-    pub(super) fn put(&self, model: &str, name: &str, content: &str) -> String {
+    pub(crate) fn put(&self, model: &str, name: &str, content: &str) -> String {
         let artifact = self.artifact(model, name);
         let definition = path(&format!("auto-definitions/swamp/file/{model}.yaml"));
         if !definition.under(self.root()).exists() {
@@ -279,24 +283,24 @@ impl Machine {
         artifact.directory().to_string()
     }
 
-    pub(super) fn delete(&self, model: &str, name: &str) {
+    pub(crate) fn delete(&self, model: &str, name: &str) {
         let artifact = self.artifact(model, name);
         self.store().delete_all(&artifact).expect("deleted");
         self.engine.refresh_rows(&[artifact].into()).expect("rows");
     }
 
-    pub(super) fn rename(&self, model: &str, old: &str, new: &str) {
+    pub(crate) fn rename(&self, model: &str, old: &str, new: &str) {
         let (old, new) = (self.artifact(model, old), self.artifact(model, new));
         self.store().rename(&old, &new).expect("renamed");
         self.engine.refresh_rows(&[old, new].into()).expect("rows");
     }
 
     /// The newest content, by the tree.
-    pub(super) fn read(&self, model: &str, name: &str) -> String {
+    pub(crate) fn read(&self, model: &str, name: &str) -> String {
         self.try_read(model, name).expect("content is here")
     }
 
-    pub(super) fn try_read(&self, model: &str, name: &str) -> Option<String> {
+    pub(crate) fn try_read(&self, model: &str, name: &str) -> Option<String> {
         let artifact = self.artifact(model, name);
         let latest = self.store().latest(&artifact).expect("readable")?;
         self.raw(&artifact, latest.version)
@@ -308,7 +312,7 @@ impl Machine {
     }
 
     /// The contents of all versions, sorted.
-    pub(super) fn contents(&self, model: &str, name: &str) -> Vec<String> {
+    pub(crate) fn contents(&self, model: &str, name: &str) -> Vec<String> {
         let artifact = self.artifact(model, name);
         let found = self.store().versions(&artifact).expect("readable");
         let mut contents: Vec<String> =
@@ -318,7 +322,7 @@ impl Machine {
     }
 
     /// Every file of the tree with its content.
-    pub(super) fn tree(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn tree(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         fsutil::walk(self.root(), &mut |found| {
             let path = RelPath::between(self.root(), &found.path).expect("a path");
@@ -330,7 +334,7 @@ impl Machine {
         files
     }
 
-    pub(super) fn rows(&self, namespace: Option<&str>) -> Vec<Record> {
+    pub(crate) fn rows(&self, namespace: Option<&str>) -> Vec<Record> {
         let namespace = namespace.map(|slug| slug.parse().expect("a slug"));
         let filter = Filter { scope: Scope::One(namespace), ..Filter::default() };
         let mut rows = self.engine.parts().catalog.search(&filter, 10_000).expect("searched").records;
@@ -339,62 +343,62 @@ impl Machine {
     }
 
     /// The latest data names of our namespace, by the catalog.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let namespace = self.engine.parts().namespace.as_ref().map(Namespace::as_str);
         self.rows(namespace).into_iter().map(|row| row.data_name).collect()
     }
 
-    pub(super) fn overwrite(&self, file: &str, content: &str) {
+    pub(crate) fn overwrite(&self, file: &str, content: &str) {
         let staging = self.home.join("tmp");
         let target = path(file).under(self.root());
         fsutil::write_atomic(&target, content.as_bytes(), &staging, Durability::Relaxed).expect("written");
     }
 
-    pub(super) fn write_beside(&self, directory: &str, name: &str) {
+    pub(crate) fn write_beside(&self, directory: &str, name: &str) {
         self.overwrite(&format!("{directory}/{name}"), "stray");
     }
 
-    pub(super) fn mark_everything(&self) {
+    pub(crate) fn mark_everything(&self) {
         self.engine.mark_dirty(None).expect("marked");
     }
 
-    pub(super) fn rebuild_catalog(&self) {
+    pub(crate) fn rebuild_catalog(&self) {
         self.engine.rebuild_catalog().expect("rebuilt");
     }
 
-    pub(super) fn pull(&self) -> PullReport {
+    pub(crate) fn pull(&self) -> PullReport {
         self.try_pull().expect("pulled")
     }
 
-    pub(super) fn try_pull(&self) -> Result<PullReport, SyncError> {
+    pub(crate) fn try_pull(&self) -> Result<PullReport, SyncError> {
         wait(self.engine.pull_changed(&SyncOptions::default()))
     }
 
-    pub(super) fn pull_at(&self, depth: Depth) -> PullReport {
+    pub(crate) fn pull_at(&self, depth: Depth) -> PullReport {
         let options = SyncOptions { depth: Some(depth), ..SyncOptions::default() };
         wait(self.engine.pull_changed(&options)).expect("pulled")
     }
 
-    pub(super) fn push(&self) -> PushReport {
+    pub(crate) fn push(&self) -> PushReport {
         self.try_push().expect("pushed")
     }
 
-    pub(super) fn try_push(&self) -> Result<PushReport, SyncError> {
+    pub(crate) fn try_push(&self) -> Result<PushReport, SyncError> {
         wait(self.engine.push_changed(&SyncOptions::default()))
     }
 
-    pub(super) fn migrate_index(&self) -> Migrated {
+    pub(crate) fn migrate_index(&self) -> Migrated {
         wait(self.engine.migrate_index()).expect("migrated")
     }
 
-    pub(super) fn hydrate(&self, model: &str, name: &str, version: u64) -> bool {
+    pub(crate) fn hydrate(&self, model: &str, name: &str, version: u64) -> bool {
         let version: VersionNumber = version.to_string().parse().expect("a version");
         let file = self.artifact(model, name).path(Part::Raw(version));
         wait(self.engine.hydrate(&file)).expect("hydrated")
     }
 
     /// Namespaces with the number of rows pulled, `None` for skipped ones.
-    pub(super) fn pull_catalogs(&self, namespaces: &[&str]) -> Vec<(String, Option<u64>)> {
+    pub(crate) fn pull_catalogs(&self, namespaces: &[&str]) -> Vec<(String, Option<u64>)> {
         let pulled = self.try_pull_catalogs(namespaces).expect("pulled").into_iter();
         let shown = pulled.map(|pulled| match pulled {
             CatalogPulled::Rows { namespace, rows, .. } => (namespace.to_string(), Some(rows)),
@@ -403,12 +407,12 @@ impl Machine {
         shown.collect()
     }
 
-    pub(super) fn try_pull_catalogs(&self, namespaces: &[&str]) -> Result<Vec<CatalogPulled>, SyncError> {
+    pub(crate) fn try_pull_catalogs(&self, namespaces: &[&str]) -> Result<Vec<CatalogPulled>, SyncError> {
         let namespaces: Vec<Namespace> = namespaces.iter().map(|slug| slug.parse().expect("a slug")).collect();
         wait(self.engine.pull_foreign_catalogs(&namespaces))
     }
 
-    pub(super) fn fetch(&self, namespace: &str, file: &str) -> Option<String> {
+    pub(crate) fn fetch(&self, namespace: &str, file: &str) -> Option<String> {
         let namespace = namespace.parse().expect("a slug");
         let bytes = wait(self.engine.fetch_foreign_content(&namespace, &path(file))).expect("fetched")?;
         Some(String::from_utf8(bytes.to_vec()).expect("UTF-8"))

@@ -1,0 +1,129 @@
+//! Rows and watched files: what follows from a change on this machine.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, State};
+use crate::data::layout::Artifact;
+use crate::data::name::VersionNumber;
+use crate::mounting::schedule::Span;
+use crate::mounting::watch::WATCH_PERIOD;
+use crate::path::RelPath;
+use crate::sync::{self, Fate};
+
+/// How many files that stay here are named.
+const LOCAL_ONLY_MAX: usize = 1000;
+
+impl State {
+    /// Takes the news; they are followed a moment later, together with what comes until then.
+    pub(super) fn collect(&mut self) {
+        let news = self.links.inbox.take();
+        if let Some(span) = news.span {
+            self.schedule.changed(span);
+            let follow_at = self.now() + FOLLOW_DELAY;
+            self.follow_at.get_or_insert(follow_at);
+        }
+        if news.is_refresh_wanted {
+            self.schedule.ask_refresh();
+        }
+        self.names.extend(news.names);
+        if news.is_overfull {
+            self.affected.subtrees.extend("data".parse::<RelPath>());
+        }
+    }
+
+    /// Follows everything that was told so far.
+    pub(super) fn catch_up(&mut self) {
+        self.collect();
+        self.follow();
+        self.examine_watched();
+    }
+
+    /// Brings rows in step with what changed, and watches files that were closed.
+    pub(super) fn follow(&mut self) {
+        self.follow_at = None;
+        let now = self.now();
+        for path in std::mem::take(&mut self.names) {
+            self.look_at(path, now);
+        }
+        if self.affected.is_empty() {
+            return;
+        }
+        let affected = std::mem::take(&mut self.affected);
+        let is_within = |artifact: &Artifact| affected.is_within(artifact);
+        let subtrees: Option<&dyn Fn(&Artifact) -> bool> =
+            if affected.subtrees.is_empty() { None } else { Some(&is_within) };
+        self.read_again(affected.artifacts.clone(), subtrees);
+        // Following must not take all the time there is.
+        let took = self.now().saturating_sub(now);
+        if took > FOLLOW_DELAY / FOLLOW_SHARE {
+            self.follow_at = Some(self.now() + took * FOLLOW_SHARE);
+        }
+    }
+
+    pub(super) fn read_again(&self, artifacts: BTreeSet<Artifact>, is_affected: Option<&dyn Fn(&Artifact) -> bool>) {
+        match self.parts.exchange.read_again(artifacts, is_affected) {
+            Ok(true) => self.parts.surroundings.names_changed(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = error.to_line(), "rows do not follow a change");
+                self.links.failures.note("follow", "", None, &error.to_line());
+            }
+        }
+    }
+
+    /// Looks for changes that nobody told.
+    pub(super) fn examine_watched(&mut self) {
+        let now = self.now();
+        self.watch_at = now + WATCH_PERIOD;
+        for path in self.watch.changed(&self.parts.root, now) {
+            let Some(directory) = path.parent() else { continue };
+            tracing::debug!(%path, "changed after it was closed");
+            match self.parts.watermark.hold(&directory) {
+                Ok(hold) => drop(hold),
+                Err(error) => self.links.failures.note("record", path.as_str(), None, &error.to_string()),
+            }
+            self.affected.add(&path, || true);
+            self.schedule.changed(Span { first: now, last: now });
+        }
+        if !self.affected.is_empty() {
+            self.follow();
+        }
+    }
+
+    fn look_at(&mut self, path: RelPath, now: std::time::Duration) {
+        let root = &self.parts.root;
+        self.affected.add(&path, || is_leaf(root, &path));
+        match sync::fate(&path) {
+            Fate::Synced => self.watch.add(root, path, now),
+            Fate::LocalOnly(reason) => {
+                let is_file = std::fs::symlink_metadata(path.under(root)).is_ok_and(|metadata| metadata.is_file());
+                if !is_file {
+                    self.local_only.remove(&path);
+                } else if self.local_only.len() < LOCAL_ONLY_MAX {
+                    self.local_only.insert(path, reason.to_owned());
+                }
+            }
+            Fate::Refused(_) => {}
+        }
+    }
+}
+
+/// Whether nothing lies below a path, or nothing that has a row.
+fn is_leaf(root: &Path, path: &RelPath) -> bool {
+    if sync::is_temporary_name(path) || is_below_version(path) {
+        return true;
+    }
+    let file = path.under(root);
+    match std::fs::symlink_metadata(&file) {
+        Ok(metadata) if metadata.is_dir() => std::fs::read_dir(&file).is_ok_and(|mut entries| entries.next().is_none()),
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+fn is_below_version(path: &RelPath) -> bool {
+    let Some(directory) = path.parent() else { return false };
+    let is_version = directory.file_name().parse::<VersionNumber>().is_ok();
+    is_version && directory.parent().is_some_and(|name| Artifact::from_directory(&name).is_some())
+}

@@ -1,0 +1,5 @@
+//! What follows from a change in a mount, with a real engine and a bucket in memory; only the kernel is missing.
+
+mod keeping;
+mod rig;
+mod talking;
