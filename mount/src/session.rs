@@ -6,8 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use fuser::{Config, Filesystem, Session, SessionACL};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::DumpableBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::lifecycle::{InFlight, MountError, Notifier, ServeError, abort, attach, prepare, within};
@@ -84,17 +84,21 @@ struct State {
 }
 
 impl Mount {
-    /// Mounts and serves a file system; every operation of its should be in the table.
+    /// Mounts and serves a file system, of which every operation should be in the table.
+    ///
+    /// `connected` is given the connection once the kernel has had its first answer, before it asks anything else. From
+    /// then on this process leaves no core dump: it would hold content that must not be on disk.
     pub(crate) fn new<F: Filesystem>(
         options: &Options,
         filesystem: F,
         in_flight: Arc<InFlight>,
+        connected: impl FnOnce(BorrowedFd<'_>),
     ) -> Result<Self, MountError> {
-        let mountpoint = prepare(&options.mountpoint, &options.source)?;
+        let mountpoint = prepare(options)?;
         let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
         let connection = attach(options, &mountpoint)?;
         let mounted = identify(&mountpoint, options).map_err(refused)?;
-        let started = start(connection, filesystem);
+        let started = start(connection, filesystem, connected);
         let (notifier, shared) = started.map_err(|source| {
             give_up(&mounted);
             refused(source)
@@ -250,13 +254,19 @@ fn identify(mountpoint: &Path, options: &Options) -> io::Result<Mounted> {
 }
 
 /// Speaks with the kernel on threads of their own.
-fn start<F: Filesystem>(connection: OwnedFd, filesystem: F) -> io::Result<(Notifier, Arc<Shared>)> {
+fn start<F: Filesystem>(
+    connection: OwnedFd,
+    filesystem: F,
+    connected: impl FnOnce(BorrowedFd<'_>),
+) -> io::Result<(Notifier, Arc<Shared>)> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let mut config = Config::default();
     // More threads are slower on few processors, whose time they take from who waits for them.
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     config.n_threads = Some(if processors <= 2 { 1 } else { 2 });
     // Who may use the mount is checked by the kernel, which also knows of programs that change their user.
     let session = Session::from_fd(filesystem, connection, SessionACL::All, config)?;
+    connected(session.as_fd());
     let notifier = Notifier::new(session.as_fd().try_clone_to_owned()?)?;
     let shared = Arc::<Shared>::default();
     let ending = Arc::clone(&shared);
