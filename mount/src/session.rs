@@ -15,6 +15,7 @@ use std::time::Duration;
 use fuser::{Config, Filesystem, Session, SessionACL};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::DumpableBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::content::Usage;
@@ -89,8 +90,10 @@ struct State {
     is_detached: bool,
     /// Somebody is about to take its name away.
     is_detaching: bool,
-    /// Why it was given up.
+    /// Why it was given up though nobody wanted to unmount it.
     stuck: Option<ServeError>,
+    /// Nothing more can be done to end it.
+    is_given_up: bool,
 }
 
 impl Mount {
@@ -122,19 +125,21 @@ impl Mount {
         self.served.as_ref().map(|served| served.core.usage()).unwrap_or_default()
     }
 
-    /// Mounts and serves a file system; every operation of its should be in the table. `probe` sees the connection before
-    /// anybody is served.
+    /// Mounts and serves a file system, of which every operation should be in the table.
+    ///
+    /// `connected` is given the connection once the kernel has had its first answer, before it asks anything else. From
+    /// then on this process leaves no core dump: it would hold content that must not be on disk.
     pub(crate) fn serving<F: Filesystem>(
         options: &Options,
         filesystem: F,
         in_flight: Arc<InFlight>,
-        probe: impl FnOnce(BorrowedFd<'_>),
+        connected: impl FnOnce(BorrowedFd<'_>),
     ) -> Result<Self, MountError> {
-        let mountpoint = prepare(&options.mountpoint, &options.source)?;
+        let mountpoint = prepare(options)?;
         let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
         let connection = attach(options, &mountpoint)?;
         let mounted = identify(&mountpoint, options).map_err(refused)?;
-        let started = start(connection, filesystem, probe);
+        let started = start(connection, filesystem, connected);
         let (notifier, shared) = started.map_err(|source| {
             give_up(&mounted);
             refused(source)
@@ -146,6 +151,7 @@ impl Mount {
             Some(Err(source)) => return Err(refused(source.into())),
             None => {
                 give_up(&mount.mounted);
+                mount.shared.lock().is_given_up = true;
                 return Err(MountError::Unresponsive { path: mountpoint });
             }
         }
@@ -196,6 +202,7 @@ impl Mount {
         }
         info!(id = %self.mounted.id, "still in use, connection given up");
         give_up(&self.mounted);
+        self.shared.lock().is_given_up = true;
         if !self.shared.await_end(ABORT_GRACE) {
             warn!(id = %self.mounted.id, "an operation never ends");
         }
@@ -254,10 +261,13 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if self.shared.lock().ended.is_none() || is_mounted(&self.mounted) {
+        self.notifier.close();
+        let state = self.shared.lock();
+        let is_over = state.ended.is_some() || state.is_given_up;
+        drop(state);
+        if !is_over || is_mounted(&self.mounted) {
             self.unmount(DROP_GRACE);
         }
-        self.notifier.close();
     }
 }
 
@@ -293,16 +303,17 @@ fn identify(mountpoint: &Path, options: &Options) -> io::Result<Mounted> {
 fn start<F: Filesystem>(
     connection: OwnedFd,
     filesystem: F,
-    probe: impl FnOnce(BorrowedFd<'_>),
+    connected: impl FnOnce(BorrowedFd<'_>),
 ) -> io::Result<(Notifier, Arc<Shared>)> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let mut config = Config::default();
     // More threads are slower on few processors, whose time they take from who waits for them.
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     config.n_threads = Some(if processors <= 2 { 1 } else { 2 });
     // Who may use the mount is checked by the kernel, which also knows of programs that change their user.
     let session = Session::from_fd(filesystem, connection, SessionACL::All, config)?;
+    connected(session.as_fd());
     let notifier = Notifier::new(session.as_fd().try_clone_to_owned()?)?;
-    probe(session.as_fd());
     let shared = Arc::<Shared>::default();
     let ending = Arc::clone(&shared);
     let serve = move || {
@@ -338,9 +349,11 @@ fn look_at(in_flight: &InFlight, overdue: Duration, mounted: &Mounted, shared: &
     }
     let Some(stuck) = in_flight.stuck(STUCK) else { return false };
     error!(operation = stuck.operation, seconds = stuck.age.as_secs(), "an operation never ends, mount given up");
+    // Before giving it up, which may end the session: then this is why.
     shared.lock().stuck = Some(ServeError::Stuck { operation: stuck.operation, seconds: stuck.age.as_secs() });
-    shared.changed.notify_all();
     give_up(mounted);
+    shared.lock().is_given_up = true;
+    shared.changed.notify_all();
     true
 }
 

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use tracing::info;
 
 use super::{MountError, Place, within};
+use crate::Options;
 use crate::mounts::{self, Mounted};
 
 /// How long something mounted may take to tell whether it is alive.
@@ -18,12 +19,16 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// However many dead mounts of ours lie on each other, it ends.
 const STALE_MAX: usize = 16;
 
-/// Makes a directory ready to be mounted on and returns its path without symbolic links.
+/// Makes the mountpoint ready to be mounted on and returns its path without symbolic links.
 ///
-/// It is created if only its last name is missing. Dead mounts of `source` are detached from it.
-pub(crate) fn prepare(mountpoint: &Path, source: &str) -> Result<PathBuf, MountError> {
+/// It is created if only its last name is missing. Dead mounts of the same source are detached from it.
+pub(crate) fn prepare(options: &Options) -> Result<PathBuf, MountError> {
+    let (mountpoint, source) = (options.mountpoint.as_path(), &options.source);
     let unusable = |source| MountError::Mountpoint { path: mountpoint.to_path_buf(), source };
     let mut place = find_or_create(mountpoint).map_err(unusable)?;
+    if let Some(writable) = &options.writable {
+        keep_apart(&place.path, &writable.directory).map_err(unusable)?;
+    }
     for detached in 0..STALE_MAX {
         let mounted = mounts::mounted_at(&place.path).map_err(unusable)?;
         let Some(mounted) = mounted else {
@@ -33,7 +38,7 @@ pub(crate) fn prepare(mountpoint: &Path, source: &str) -> Result<PathBuf, MountE
             }
             return Ok(place.path);
         };
-        if !(mounted.is_ours() && mounted.source == source && is_dead(&mounted)) {
+        if !(mounted.is_ours() && mounted.source == *source && is_dead(&mounted)) {
             return Err(MountError::Occupied { path: place.path, kind: mounted.kind, name: mounted.source });
         }
         info!(path = %place.path.display(), id = %mounted.id, "dead mount detached");
@@ -52,6 +57,15 @@ fn find_or_create(path: &Path) -> io::Result<Place> {
         }
         result => result,
     }
+}
+
+/// Refuses a mountpoint that holds what is shown in it, or lies in it: serving it would wait for itself.
+fn keep_apart(mountpoint: &Path, directory: &Path) -> io::Result<()> {
+    let shown = Place::open(directory)?.path;
+    if mountpoint.starts_with(&shown) || shown.starts_with(mountpoint) {
+        return Err(io::Error::other(format!("it overlaps with {}, which is shown in it", shown.display())));
+    }
+    Ok(())
 }
 
 fn is_empty(path: &Path) -> io::Result<bool> {

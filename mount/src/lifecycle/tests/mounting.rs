@@ -1,6 +1,7 @@
 //! Coming: what is mounted, and what is refused or replaced.
 
 use super::*;
+use crate::{Changing, Made, Observer, Writable};
 
 #[test]
 fn mounting_and_unmounting_leaves_nothing_behind() {
@@ -66,6 +67,84 @@ fn what_cannot_be_a_mountpoint_is_refused() {
         ),
         "{refusals:?}"
     );
+}
+
+#[derive(Debug)]
+struct Deaf;
+
+impl Observer for Deaf {
+    fn admits(&self, _: &Path, _: Made) -> bool {
+        true
+    }
+
+    fn changing(&self, _: &Path) -> io::Result<Changing> {
+        Ok(Box::new(()))
+    }
+
+    fn changed(&self, _: &Path) {}
+
+    fn settle(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn attributes(&self, _: &Path) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn failed(&self, _: &'static str, _: &Path, _: i32) {}
+}
+
+#[test]
+fn what_is_shown_in_it_cannot_hold_it() {
+    let directory = directory();
+    let inner = directory.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+
+    let tried = [(&inner, directory.path()), (&directory.path().to_path_buf(), &inner), (&inner, &inner)];
+    let refusals = tried.map(|(mountpoint, shown)| {
+        let (name, overlay) = ("own".to_owned(), Vec::new());
+        let writable = Writable { name, directory: shown.to_path_buf(), overlay, observer: Arc::new(Deaf) };
+        let options = Options { writable: Some(writable), ..options(mountpoint) };
+        mount_with(&options, InFlight::new(), Box::new(|_| None)).unwrap_err()
+    });
+
+    assert!(
+        matches!(
+            &refusals,
+            [MountError::Mountpoint { .. }, MountError::Mountpoint { .. }, MountError::Mountpoint { .. }]
+        ),
+        "{refusals:?}"
+    );
+    assert_eq!(kind_at(&inner), None);
+}
+
+#[test]
+fn a_process_that_serves_leaves_no_core_dump() {
+    let directory = directory();
+
+    let _mount = mount(directory.path());
+
+    let behavior = rustix::process::dumpable_behavior().unwrap();
+    assert_eq!(behavior, rustix::process::DumpableBehavior::NotDumpable);
+}
+
+#[test]
+fn the_connection_is_shown_before_anything_is_asked() {
+    let directory = directory();
+    let in_flight = InFlight::new();
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    let lookup: Lookup = Box::new(move |_| Some(counted.fetch_add(1, Ordering::SeqCst)));
+    let simple = Simple { in_flight: Arc::clone(&in_flight), lookup, ttl: Duration::ZERO };
+    let mut shown = None;
+
+    let mount = Mount::new(&options(directory.path()), simple, in_flight, |connection| {
+        let kind = rustix::fs::fstat(connection).map(|found| rustix::fs::FileType::from_raw_mode(found.st_mode));
+        shown = Some((kind, asked.load(Ordering::SeqCst)));
+    });
+
+    drop(mount.unwrap());
+    assert_eq!(shown, Some((Ok(rustix::fs::FileType::CharacterDevice), 0)));
 }
 
 #[test]
