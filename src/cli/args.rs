@@ -8,6 +8,7 @@ use super::completions::CompletionsArguments;
 use super::data::DataCommand;
 use super::datastore::DatastoreCommand;
 use super::doctor::DoctorArguments;
+use super::mount::{GuardianArguments, MountArguments, UnmountArguments};
 use super::query::{EvalArguments, QueryArguments};
 use super::repo::RepoCommand;
 
@@ -29,6 +30,7 @@ Start here:
   swamp datastore sync                                   exchange data with the others
   swamp data get vpc-main state                          read the latest version
   swamp query 'tags.env == \"prod\"'                       find data in every namespace
+  swamp mount                                            all of it as files below /mnt/swamp
 
 Exit status: 0 done, 1 failed, 2 usage or configuration, 75 try again later (locked or unreachable), 130 interrupted.";
 
@@ -77,6 +79,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DatastoreCommand,
     },
+    Mount(Box<MountArguments>),
+    Unmount(UnmountArguments),
+    #[command(hide = true)]
+    MountGuardian(GuardianArguments),
     Doctor(DoctorArguments),
     Completions(CompletionsArguments),
 }

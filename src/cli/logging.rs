@@ -1,6 +1,8 @@
 //! Log records on stderr: warnings always, more with `-v`.
 
+use std::fs::File;
 use std::io;
+use std::sync::Mutex;
 
 use swamp::repo::Environment;
 use tracing_subscriber::EnvFilter;
@@ -8,18 +10,21 @@ use tracing_subscriber::EnvFilter;
 use super::args::Global;
 
 /// Installs the subscriber. Records of other crates appear only at the highest verbosity: they name requests.
-pub(crate) fn start(global: &Global, environment: &Environment, is_terminal: bool) {
+pub(crate) fn start(global: &Global, environment: &Environment, is_terminal: bool, file: Option<File>) {
     let directives = match global.verbose {
         0 => "error,swamp=warn",
         1 => "error,swamp=info",
         2 => "warn,swamp=debug",
         _ => "debug,swamp=trace",
     };
-    let is_coloured = is_terminal && !global.no_color && environment.variable("NO_COLOR").is_none();
+    let is_coloured = is_terminal && file.is_none() && !global.no_color && environment.variable("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(io::stderr)
         .with_ansi(is_coloured)
         .with_target(global.verbose > 1);
+    if let Some(file) = file {
+        return builder.with_writer(Mutex::new(file)).init();
+    }
     if global.verbose > 1 { builder.init() } else { builder.without_time().init() }
 }

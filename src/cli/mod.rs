@@ -11,7 +11,9 @@ mod data;
 mod datastore;
 mod doctor;
 mod error;
+mod live;
 mod logging;
+mod mount;
 mod output;
 mod progress;
 mod query;
@@ -46,10 +48,18 @@ pub(crate) fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Outcome {
     let environment = Environment::from_process()?;
-    logging::start(&cli.global, &environment, io::IsTerminal::is_terminal(&io::stderr()));
+    let log_file = match &cli.command {
+        Command::Mount(arguments) => arguments.log_file.as_ref().map(mount::log_file).transpose()?,
+        _ => None,
+    };
+    logging::start(&cli.global, &environment, io::IsTerminal::is_terminal(&io::stderr()), log_file);
+    let ending = match &cli.command {
+        Command::Mount(arguments) => runtime::Ending::Orderly { grace: arguments.patience() },
+        _ => runtime::Ending::Early,
+    };
     let context = Context::new(cli.global, environment, Arc::new(SystemClock::new()));
     let span = info_span!("command", started = %context.clock.now());
-    runtime::run(&context.stop, dispatch(cli.command, &context).instrument(span))
+    runtime::run(&context.stop, ending, dispatch(cli.command, &context).instrument(span))
 }
 
 async fn dispatch(command: Command, context: &Context) -> Outcome {
@@ -59,6 +69,9 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Query(arguments) => query::run(*arguments, context).await,
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Eval(arguments) => query::eval(arguments, context).await,
+        Command::Mount(arguments) => mount::mount(*arguments, context).await,
+        Command::Unmount(arguments) => mount::unmount(arguments, context).await,
+        Command::MountGuardian(arguments) => mount::guard(&arguments),
         Command::Doctor(arguments) => doctor::run(arguments, context).await,
         Command::Datastore { command } => datastore::run(command, context).await,
     }

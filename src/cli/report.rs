@@ -22,6 +22,8 @@ pub(crate) enum Failed {
     Findings,
     /// Nobody reads stdout any more, which is fine.
     BrokenPipe,
+    /// Another process of ours has told, and ended with this status.
+    Told(u8),
     /// The user stopped it.
     Interrupted,
 }
@@ -104,6 +106,7 @@ pub(crate) fn finish(outcome: Outcome, format: Format) -> ExitCode {
         Failed::Usage => ExitCode::from(2),
         Failed::Findings => ExitCode::from(1),
         Failed::BrokenPipe => ExitCode::SUCCESS,
+        Failed::Told(status) => ExitCode::from(status),
         Failed::Interrupted => ExitCode::from(130),
     }
 }

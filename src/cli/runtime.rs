@@ -13,10 +13,22 @@ use super::report::{Failed, Outcome};
 /// How long an interrupted command may take to release its locks.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What the first interrupt means to a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// It ends before it has done what it was asked.
+    Early,
+    /// It ends as it should, which may take this long.
+    Orderly {
+        /// How long.
+        grace: Duration,
+    },
+}
+
 /// Runs a command to its end. The first interrupt cancels `stop` and lets the command release its locks; the second,
 /// or the end of the grace, drops it where it is.
 #[expect(clippy::disallowed_methods, reason = "this is the bridge")]
-pub(crate) fn run(stop: &CancellationToken, command: impl Future<Output = Outcome>) -> Outcome {
+pub(crate) fn run(stop: &CancellationToken, ending: Ending, command: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(FileError::at("start", Path::new("the async runtime")))?;
     let outcome = runtime.block_on(async {
@@ -26,10 +38,17 @@ pub(crate) fn run(stop: &CancellationToken, command: impl Future<Output = Outcom
             received = interrupted() => received?,
         }
         stop.cancel();
+        let grace = match ending {
+            Ending::Early => GRACE,
+            Ending::Orderly { grace } => grace,
+        };
         tokio::select! {
-            _ = &mut command => {}
+            outcome = &mut command => match ending {
+                Ending::Early => {}
+                Ending::Orderly { .. } => return outcome,
+            },
             received = interrupted() => received?,
-            () = tokio::time::sleep(GRACE) => {}
+            () = tokio::time::sleep(grace) => {}
         }
         Err(Failed::Interrupted)
     });

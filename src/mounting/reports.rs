@@ -49,8 +49,6 @@ pub struct MountReports {
     pub links: Links,
     /// What the mount itself knows; nothing before there is one.
     pub ask_mount: AskMount,
-    /// Lines of failures that were noted elsewhere, in the form of [`super::Failures::to_text`].
-    pub more_failures: Arc<dyn Fn() -> String + Send + Sync>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -85,13 +83,7 @@ impl MountReports {
                 Ok(dirty) => queue(&dirty, &self.links.shown.doing()),
                 Err(error) => format!("error\t{error}\n"),
             },
-            "errors" => {
-                let mut lines: Vec<String> = self.links.failures.to_text().lines().map(str::to_owned).collect();
-                lines.extend((self.more_failures)().lines().map(str::to_owned));
-                // They begin with the time.
-                lines.sort();
-                lines.into_iter().map(|line| line + "\n").collect()
-            }
+            "errors" => self.links.failures.to_text(),
             "stats" => stats(&self.links.shown.doing(), self.links.failures.last().0, &(self.ask_mount)()),
             _ => return None,
         })

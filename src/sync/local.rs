@@ -7,6 +7,12 @@ use crate::fsutil::{self, FileError};
 use crate::index::{Known, Stamp, Verified};
 use crate::path::RelPath;
 
+/// The longest tick of a kernel's clock for files, in nanoseconds, and one of ours to be sure.
+const TICK_NS_MAX: i64 = 12_000_000;
+
+/// How often a file that changes is given a moment.
+const RIPENINGS_MAX: u32 = 2;
+
 /// Returns a file as it is now; it is read only if it may differ from what is known or was `hashed` a moment ago.
 pub(super) fn examine(
     root: &Path,
@@ -25,7 +31,7 @@ pub(super) fn examine(
         }
         Err(error) => return Err(FileError::at("examine", &file)(error)),
     };
-    let stamp = Stamp::from(&metadata);
+    let (stamp, is_distinct) = ripe(&file, Stamp::from(&metadata))?;
     let held = known.and_then(|known| known.local.as_ref());
     if let Some(same) = held.into_iter().chain(hashed).find(|held| held.stamp == stamp) {
         return Ok(Local::Present(same.clone()));
@@ -33,12 +39,40 @@ pub(super) fn examine(
     match fsutil::digest_file(&file) {
         // Length and hash of the same read; a file that is being written differs next time.
         Ok(digested) => {
-            let stamp = Stamp { size: digested.size, ..stamp };
+            // A stamp that no file has: it is looked at again the next time.
+            let mtime_ns = if is_distinct { stamp.mtime_ns } else { i64::MIN };
+            let stamp = Stamp { size: digested.size, mtime_ns, ..stamp };
             Ok(Local::Present(Verified { stamp, sha256: digested.sha256 }))
         }
         Err(error) if error.is_not_found() => Ok(Local::Absent { is_parent_gone: false }),
         Err(error) => Err(error),
     }
+}
+
+/// Returns the stamp of a file once a write to the file would change it, and whether that came to be.
+///
+/// Times of files move in ticks of the kernel: a write in the tick of the last one leaves no trace. So a file that has
+/// just changed is given a moment before it is read; one that goes on changing is not waited for.
+#[expect(clippy::disallowed_methods, reason = "the kernel's time is compared with the kernel's time, and waited for")]
+fn ripe(file: &Path, first: Stamp) -> Result<(Stamp, bool), FileError> {
+    let mut stamp = first;
+    for _ in 0..RIPENINGS_MAX {
+        let age_ns =
+            crate::clock::Timestamp::from(std::time::SystemTime::now()).milliseconds() * 1_000_000 - stamp.ctime_ns;
+        let left_ns = TICK_NS_MAX - age_ns;
+        // A time that lies further ahead is not of this clock.
+        if left_ns <= 0 || left_ns > 2 * TICK_NS_MAX {
+            return Ok((stamp, true));
+        }
+        std::thread::sleep(std::time::Duration::from_nanos(left_ns.unsigned_abs()));
+        match std::fs::symlink_metadata(file) {
+            Ok(metadata) => stamp = Stamp::from(&metadata),
+            // Reading it will tell.
+            Err(error) if is_absent(&error) => return Ok((stamp, true)),
+            Err(error) => return Err(FileError::at("examine", file)(error)),
+        }
+    }
+    Ok((stamp, false))
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

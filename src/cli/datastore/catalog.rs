@@ -2,13 +2,16 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use swamp::mounting::CatalogOutcome;
 use swamp::namespace::Namespace;
-use swamp::sync::{CatalogPulled, SyncService as _};
+use swamp::repo::Repo;
+use swamp::sync::SyncService as _;
 use tracing::warn;
 
 use crate::cli::context::Context;
+use crate::cli::live::Live;
 use crate::cli::output::table;
-use crate::cli::report::Outcome;
+use crate::cli::report::{Failed, Outcome};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogCommand {
@@ -48,25 +51,22 @@ struct Pulled {
 pub(crate) async fn run(command: CatalogCommand, context: &Context) -> Outcome {
     let CatalogCommand::Pull(arguments) = command;
     let repo = context.repo()?;
-    let namespaces = if arguments.namespaces.is_empty() {
-        let all = repo.namespaces().await?.into_iter().map(|registered| registered.namespace);
-        all.filter(|namespace| repo.namespace() != Some(namespace)).collect()
-    } else {
-        arguments.namespaces
+    let outcomes = match Live::find(&repo, None, context).await? {
+        Some(live) => live.pull_catalogs(arguments.namespaces).await?,
+        None => pull(arguments.namespaces, &repo, context).await?,
     };
-    let engine = repo.engine(context.engine_options()).await?;
     let mut shown = Shown { pulled: Vec::new(), skipped: Vec::new(), total_rows: 0 };
-    for outcome in engine.pull_foreign_catalogs(&namespaces).await? {
+    for outcome in outcomes {
         match outcome {
-            CatalogPulled::Rows { namespace, rows, refused, refused_first, is_unchanged } => {
-                for row in &refused_first {
-                    warn!(%namespace, row = row.index, reason = row.reason, "row refused");
+            CatalogOutcome::Rows { namespace, rows, refused, refused_first, is_unchanged } => {
+                for (row, reason) in &refused_first {
+                    warn!(%namespace, row, reason, "row refused");
                 }
                 shown.total_rows += rows;
                 let namespace = namespace.to_string();
                 shown.pulled.push(Pulled { namespace, rows, refused, unchanged: is_unchanged });
             }
-            CatalogPulled::Skipped { namespace } => {
+            CatalogOutcome::Skipped { namespace } => {
                 warn!(%namespace, "namespace has published no catalog");
                 shown.skipped.push(namespace.to_string());
             }
@@ -80,4 +80,15 @@ pub(crate) async fn run(command: CatalogCommand, context: &Context) -> Outcome {
         let rows: Vec<_> = rows.collect();
         if rows.is_empty() { "no catalogs\n".to_owned() } else { table(["namespace", "rows", "refused", ""], &rows) }
     })
+}
+
+/// Does it ourselves.
+async fn pull(mut namespaces: Vec<Namespace>, repo: &Repo, context: &Context) -> Result<Vec<CatalogOutcome>, Failed> {
+    if namespaces.is_empty() {
+        let all = repo.namespaces().await?.into_iter().map(|registered| registered.namespace);
+        namespaces = all.filter(|namespace| repo.namespace() != Some(namespace)).collect();
+    }
+    let engine = repo.engine(context.engine_options()).await?;
+    let pulled = engine.pull_foreign_catalogs(&namespaces).await?;
+    Ok(pulled.into_iter().map(Into::into).collect())
 }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use swamp::mounting::{Pulled, Pushed, Renumbered};
 use swamp::repo::Repo;
-use swamp::sync::{Depth, Engine, PullReport, PushReport, SyncOptions, SyncService as _};
+use swamp::sync::{Depth, Engine, SyncOptions, SyncService as _};
 use tracing::warn;
 
 use crate::cli::context::Context;
+use crate::cli::live::Live;
 use crate::cli::output::counted;
-use crate::cli::report::Outcome;
+use crate::cli::report::{Failed, Outcome};
 
 /// Exchange data with the datastore: pull what others stored, push what was stored here
 ///
@@ -64,15 +66,29 @@ struct Synced {
     exported: Option<bool>,
 }
 
-#[derive(Debug, Serialize)]
-struct Renumbered {
-    data: String,
-    from: u64,
-    to: u64,
-}
-
 pub(crate) async fn run(arguments: SyncArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
+    let patience = arguments.timeout.map(Duration::from_secs);
+    let (pulled, pushed) = match Live::find(&repo, patience, context).await? {
+        Some(live) => {
+            let pulled = if arguments.push { None } else { Some(live.pull(arguments.metadata_only).await?) };
+            (pulled, if arguments.pull { None } else { Some(live.push().await?) })
+        }
+        None => exchange(&arguments, &repo, context).await?,
+    };
+    for (path, reason) in pushed.iter().flat_map(|pushed| &pushed.strays) {
+        warn!(%path, reason, "file stays here");
+    }
+    let shown = report(pulled.as_ref(), pushed.as_ref());
+    context.output.emit(&shown, human)
+}
+
+/// Does it ourselves.
+async fn exchange(
+    arguments: &SyncArguments,
+    repo: &Repo,
+    context: &Context,
+) -> Result<(Option<Pulled>, Option<Pushed>), Failed> {
     let mut options = context.engine_options();
     options.deadline = arguments.timeout.map(Duration::from_secs);
     options.downloads_concurrent_max = arguments.concurrency_down.map(usize::from);
@@ -80,32 +96,24 @@ pub(crate) async fn run(arguments: SyncArguments, context: &Context) -> Outcome 
     let engine = repo.engine(options).await?;
     let asked =
         SyncOptions { namespace: repo.namespace().cloned(), depth: arguments.metadata_only.then_some(Depth::Metadata) };
-    let pulled = if arguments.push { None } else { Some(engine.pull_changed(&asked).await?) };
-    let pushed = if arguments.pull { None } else { Some(push(&repo, &engine, &asked).await?) };
-    let shown = report(pulled.as_ref(), pushed.as_ref());
-    context.output.emit(&shown, human)
+    let pulled = if arguments.push { None } else { Some((&engine.pull_changed(&asked).await?).into()) };
+    let pushed = if arguments.pull { None } else { Some(push(repo, &engine, &asked).await?) };
+    Ok((pulled, pushed))
 }
 
-async fn push(repo: &Repo, engine: &Engine, asked: &SyncOptions) -> Result<PushReport, crate::cli::report::Failed> {
+async fn push(repo: &Repo, engine: &Engine, asked: &SyncOptions) -> Result<Pushed, Failed> {
     // What the export says must be what is in the tree.
     repo.current_catalog()?;
-    let pushed = engine.push_changed(asked).await?;
-    for stray in &pushed.strays {
-        warn!(path = %stray.path, reason = stray.reason, "file stays here");
-    }
-    Ok(pushed)
+    Ok((&engine.push_changed(asked).await?).into())
 }
 
-fn report(pulled: Option<&PullReport>, pushed: Option<&PushReport>) -> Synced {
+fn report(pulled: Option<&Pulled>, pushed: Option<&Pushed>) -> Synced {
     let caught_up = pushed.map(|pushed| &pushed.caught_up);
     let pulls = || pulled.into_iter().chain(caught_up);
     for path in pulls().flat_map(|pull| &pull.dangling) {
         warn!(%path, "the index names a file that the datastore does not have");
     }
-    let renumbered = pulls().flat_map(|pull| &pull.renumbered).map(|one| {
-        let (from, to) = (one.from.get(), one.to.get());
-        Renumbered { data: one.artifact.to_string(), from, to }
-    });
+    let renumbered = pulls().flat_map(|pull| &pull.renumbered).cloned();
     Synced {
         mode: match (pulled, pushed) {
             (Some(_), Some(_)) => "sync",

@@ -86,7 +86,8 @@ impl State {
             let now = self.now();
             self.schedule.changed(Span { first: now, last: now });
         }
-        self.read_again(std::collections::BTreeSet::new(), None);
+        // Whatever was missed while nobody followed.
+        self.read_again(BTreeSet::new(), None);
         loop {
             let wait = self.act();
             let is_listening = self.follow_at.is_none();

@@ -1,0 +1,106 @@
+//! `swamp unmount`: pushes what is left, then takes the mount away.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::Serialize;
+use swamp::mounting::control::{self, Answer, Verb};
+use swamp::mounting::{Claim, Flushed, Server};
+use swamp::repo::Repo;
+
+use super::arguments::{MOUNTPOINT, UnmountArguments};
+use super::failure::MountFailure;
+use super::{END_MAX, join};
+use crate::cli::context::Context;
+use crate::cli::report::{Failed, Outcome};
+
+/// How long a mount may take to say who serves it.
+const SAY_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    mountpoint: PathBuf,
+    unmounted: bool,
+    stale: bool,
+    left: Vec<String>,
+    everything_left: bool,
+}
+
+pub(crate) async fn run(arguments: UnmountArguments, context: &Context) -> Outcome {
+    let repo = context.repo().ok();
+    let asked = arguments.mountpoint.as_ref().map(|path| context.environment.directory().join(path));
+    let own = match &repo {
+        Some(repo) => Claim::find(&repo.paths().state, &*context.clock).await?,
+        None => None,
+    };
+    let is_meant = |server: &Server| asked.as_ref().is_none_or(|asked| is_same(asked, &server.mountpoint));
+    let (mountpoint, socket) = if let Some(server) = own.filter(is_meant) {
+        (server.mountpoint, Some(server.socket))
+    } else {
+        let mountpoint = asked.unwrap_or_else(|| PathBuf::from(MOUNTPOINT));
+        let socket = said_socket(&mountpoint);
+        (mountpoint, socket)
+    };
+    let (left, is_stale) = match socket {
+        Some(socket) => (leave(&socket, arguments.timeout, context).await?, false),
+        None => (take_away(&mountpoint, repo.as_ref())?, true),
+    };
+    let shown = Shown {
+        mountpoint,
+        unmounted: true,
+        stale: is_stale,
+        left: left.left.clone(),
+        everything_left: left.is_everything,
+    };
+    context.output.emit(&shown, |shown| {
+        let how = if shown.stale { "took away the dead mount at" } else { "unmounted" };
+        format!("{how} {}\n", shown.mountpoint.display())
+    })?;
+    if left.is_done() { Ok(()) } else { Err(MountFailure::NotRemote { left }.into()) }
+}
+
+async fn leave(socket: &Path, timeout: Duration, context: &Context) -> Result<Flushed, Failed> {
+    let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    let asked = control::ask(&*context.clock, socket, Verb::Unmount { timeout_ms }, timeout + END_MAX);
+    match asked.await? {
+        Answer::Flushed(left) => Ok(left),
+        other => Err(super::unexpected(&other)),
+    }
+}
+
+/// Takes away a mount that nobody serves; returns what its process left.
+fn take_away(mountpoint: &Path, repo: Option<&Repo>) -> Result<Flushed, Failed> {
+    if !join::detach(mountpoint)? {
+        return Err(MountFailure::NotMounted { mountpoint: mountpoint.to_owned() }.into());
+    }
+    let Some(repo) = repo else { return Ok(Flushed::default()) };
+    let dirty = repo.watermark().peek()?;
+    let left = dirty.paths.iter().map(ToString::to_string).collect();
+    Ok(Flushed {
+        left,
+        is_everything: dirty.is_everything,
+        reason: Some("the mount was not ended properly".to_owned()),
+    })
+}
+
+/// Returns the socket that a mount says its process answers at; `None` if it says nothing in time, as a dead one does.
+fn said_socket(mountpoint: &Path) -> Option<PathBuf> {
+    let file = mountpoint.join(".swamp/status.json");
+    let (sender, said) = mpsc::channel();
+    // A mount that hangs keeps this thread for ever, and not us.
+    let read = move || drop(sender.send(std::fs::read(file)));
+    std::thread::Builder::new().name("swamp-status".to_owned()).spawn(read).ok()?;
+    let status: serde_json::Value = serde_json::from_slice(&said.recv_timeout(SAY_MAX).ok()?.ok()?).ok()?;
+    Some(PathBuf::from(status.get("socket")?.as_str()?))
+}
+
+/// Whether two paths mean one directory; a mount that is dead cannot be looked at, so its parent is.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        let parent = path.parent()?.canonicalize().ok()?;
+        Some(parent.join(path.file_name()?))
+    };
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
+}
