@@ -137,9 +137,26 @@ pub fn errno_rows() -> Vec<ErrnoRow> {
     refusals.chain(failures).chain(passed).collect()
 }
 
+/// Returns the error number that a tree's failure becomes.
+pub const fn errno(error: TreeError) -> i32 {
+    of_tree(error).raw_os_error()
+}
+
+/// Returns the name of an error number; of one that a mount does not answer with itself only that it is another.
+pub const fn errno_name(errno: i32) -> &'static str {
+    name(Errno::from_raw_os_error(errno))
+}
+
 /// Returns the name of an error number that the table uses.
 const fn name(errno: Errno) -> &'static str {
     match errno {
+        Errno::IO => "EIO",
+        Errno::NOSPC => "ENOSPC",
+        Errno::DQUOT => "EDQUOT",
+        Errno::MFILE => "EMFILE",
+        Errno::NFILE => "ENFILE",
+        Errno::NOMEM => "ENOMEM",
+        Errno::EXIST => "EEXIST",
         Errno::ROFS => "EROFS",
         Errno::XDEV => "EXDEV",
         Errno::PERM => "EPERM",
@@ -155,7 +172,7 @@ const fn name(errno: Errno) -> &'static str {
         Errno::NOENT => "ENOENT",
         Errno::ACCESS => "EACCES",
         Errno::HOSTUNREACH => "EHOSTUNREACH",
-        _ => "EIO",
+        _ => "another error",
     }
 }
 

@@ -20,7 +20,7 @@ mod session;
 mod tree;
 
 pub use content::Usage;
-pub use errno::{ErrnoRow, errno_rows};
+pub use errno::{ErrnoRow, errno, errno_name, errno_rows};
 pub use lifecycle::{Device, Diagnosis, MountError, Notifier, ServeError, diagnose, guard};
 pub use mounts::{InvalidMountId, MountId, Mounted, Propagation, detach, mounted_at, mounts, ours};
 pub use observer::{Changing, Made, Observer};

@@ -9,7 +9,6 @@
 mod claim;
 pub mod control;
 mod exchange;
-mod failures;
 mod inbox;
 mod keeper;
 mod recorder;
@@ -24,9 +23,8 @@ mod watch;
 
 pub use claim::{Claim, ClaimError, Server};
 pub use exchange::{Catalogs, Exchange, RepoExchange};
-pub use failures::{Failure, Failures};
 pub use keeper::{Keeper, KeeperParts, Leave, Links, Surroundings};
-pub use recorder::{Admission, Attributes, Recorder};
+pub use recorder::{Admission, Attributes, Recorder, Special};
 pub use relayed::Relayed;
 pub use reports::{AskMount, MountFacts, MountReports};
 pub use schedule::{Ended, PUSH_DELAY, PUSH_DELAY_MAX, Pushes, REFRESH, Schedule, Span, Timing};

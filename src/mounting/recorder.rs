@@ -10,16 +10,27 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use swamp_mount::{Changing, Made, Observer};
 
-use super::failures::Failures;
 use super::inbox::Inbox;
 use super::keeper::Links;
 use crate::datastore::DatastoreConfig;
 use crate::path::{InvalidPath, PATH_BYTES_MAX, RelPath};
 use crate::sync::{self, Fate, Hold, Watermark};
+use crate::tree::{Failures, MountedTree};
+
+/// What becomes of symbolic links, pipes, sockets and devices, which no datastore holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Special {
+    /// They cannot be made.
+    #[default]
+    Refused,
+    /// They stay on this machine.
+    Kept,
+}
 
 /// Which names of our namespace may be made.
 #[derive(Clone, Debug)]
 pub struct Admission {
+    special: Special,
     /// The directories at the top that belong to the datastore.
     directories: Vec<String>,
     /// How long a path may be, in bytes.
@@ -34,7 +45,13 @@ impl Admission {
         Self {
             directories: config.directories.iter().filter(is_shared).cloned().collect(),
             path_bytes_max: PATH_BYTES_MAX.saturating_sub(prefix),
+            special: Special::default(),
         }
+    }
+
+    /// Returns the same rules with another one for what no datastore holds.
+    pub fn with_special(self, special: Special) -> Self {
+        Self { special, ..self }
     }
 
     /// Returns why a name may not be made, `None` if it may.
@@ -51,7 +68,7 @@ impl Admission {
             (Made::Directory, _) | (Made::File, Fate::Synced | Fate::LocalOnly(_)) => None,
             (Made::File, Fate::Refused(reason)) => Some(reason.to_owned()),
             // Editors lock files with links of such names, and remove them again.
-            (Made::Special, _) if sync::is_temporary_name(&path) => None,
+            (Made::Special, _) if self.special == Special::Kept || sync::is_temporary_name(&path) => None,
             (Made::Special, _) => Some("a datastore holds regular files only".to_owned()),
         })
     }
@@ -71,6 +88,12 @@ impl Admission {
 pub trait Attributes: Send + Sync + fmt::Debug {
     /// Returns full names and values.
     fn of(&self, path: &RelPath) -> Vec<(String, String)>;
+}
+
+impl Attributes for MountedTree {
+    fn of(&self, path: &RelPath) -> Vec<(String, String)> {
+        self.attributes_of(path)
+    }
 }
 
 /// Records what happens in our namespace's directory.

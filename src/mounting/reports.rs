@@ -15,6 +15,7 @@ use super::shown::Doing;
 use crate::clock::{Clock, Timestamp};
 use crate::repo::{Repo, RepoError};
 use crate::sync::DirtySet;
+use crate::tree::Reports;
 
 /// What the mount itself knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -69,12 +70,20 @@ struct Shown {
     age_seconds: Option<u64>,
 }
 
-impl MountReports {
-    /// Returns the names of all reports.
-    pub fn names() -> [&'static str; 4] {
-        ["status.json", "queue", "errors", "stats"]
+/// The names of all reports.
+const NAMES: [&str; 4] = ["status.json", "queue", "errors", "stats"];
+
+impl Reports for MountReports {
+    fn names(&self) -> Vec<String> {
+        NAMES.map(str::to_owned).into()
     }
 
+    fn render(&self, name: &str) -> Option<Vec<u8>> {
+        self.text(name).map(String::into_bytes)
+    }
+}
+
+impl MountReports {
     /// Returns a report as it is now, `None` for a name that is none.
     pub fn text(&self, name: &str) -> Option<String> {
         Some(match name {

@@ -1,4 +1,4 @@
-//! What failures mean to whoever uses a mount: one table for datastores, one for the names of error numbers.
+//! What failures of datastores mean to whoever uses a mount.
 
 use swamp_mount::TreeError;
 use tracing::warn;
@@ -38,20 +38,6 @@ pub(super) fn of_kind(kind: Kind) -> TreeError {
         Kind::Unavailable | Kind::Conflict => TreeError::Unreachable,
         Kind::Denied => TreeError::Denied,
         Kind::Invalid | Kind::NotFound | Kind::Corrupt => TreeError::Input,
-    }
-}
-
-/// Returns the name of the error number that a failure becomes.
-pub fn errno_name(error: TreeError) -> &'static str {
-    match error {
-        TreeError::NotFound => "ENOENT",
-        TreeError::NotADirectory => "ENOTDIR",
-        TreeError::IsADirectory => "EISDIR",
-        TreeError::Stale => "ESTALE",
-        TreeError::Denied => "EACCES",
-        TreeError::Unreachable => "EHOSTUNREACH",
-        TreeError::TimedOut => "ETIMEDOUT",
-        TreeError::Input => "EIO",
     }
 }
 

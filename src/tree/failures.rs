@@ -1,72 +1,83 @@
-//! What went wrong lately, for whoever asks why a file could not be read or written.
+//! The last failures, for people to read in `.swamp/errors`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
+
 use crate::clock::{Clock, Timestamp};
 
 /// How many failures are kept.
-pub const FAILURES_KEPT_MAX: usize = 1_000;
+const FAILURES_MAX: usize = 256;
 
-/// The longest path or reason that is kept, in bytes.
-const TEXT_BYTES_MAX: usize = 1_024;
+/// How much of a reason is kept, in bytes.
+const REASON_BYTES_MAX: usize = 1024;
 
-/// Something that went wrong.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct FailedAccess {
+/// Something that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
     /// When.
     pub time: Timestamp,
-    /// With what, as a path in the mount.
+    /// What was tried: the name of an operation.
+    pub operation: &'static str,
+    /// On which path, as far as there is one.
     pub path: String,
-    /// What the caller was told, as the name of an error number.
-    pub errno: &'static str,
-    /// Why, for a person.
+    /// With which error number, if somebody was given one.
+    pub errno: Option<i32>,
+    /// Why.
     pub reason: String,
+    /// How often in a row.
+    pub count: u64,
 }
 
-/// The last failures, oldest first.
+/// The last failures.
 #[derive(Debug)]
 pub struct Failures {
     clock: Arc<dyn Clock>,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    total: u64,
-    last: VecDeque<FailedAccess>,
+    kept: Mutex<(u64, VecDeque<Failure>)>,
 }
 
 impl Failures {
-    /// Returns a record without failures.
+    /// Returns an empty list.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, kept: Mutex::default() }
     }
 
-    /// Adds a failure; the oldest one makes room.
-    pub fn record(&self, path: &str, errno: &'static str, reason: &str) {
-        let failure = FailedAccess { time: self.clock.now(), path: shortened(path), errno, reason: shortened(reason) };
+    /// Keeps a failure; the same one again only counts.
+    pub fn note(&self, operation: &'static str, path: &str, errno: Option<i32>, reason: &str) {
+        let time = self.clock.now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.total += 1;
-        if kept.last.len() == FAILURES_KEPT_MAX {
-            kept.last.pop_front();
+        kept.0 += 1;
+        if let Some(last) = kept.1.back_mut()
+            && (last.operation, last.path.as_str(), last.errno) == (operation, path, errno)
+        {
+            (last.time, last.count) = (time, last.count + 1);
+            return;
         }
-        kept.last.push_back(failure);
+        if kept.1.len() == FAILURES_MAX {
+            kept.1.pop_front();
+        }
+        let reason: String = reason.chars().take(REASON_BYTES_MAX / 4).collect();
+        kept.1.push_back(Failure { time, operation, path: path.to_owned(), errno, reason, count: 1 });
     }
 
-    /// Returns those that are kept, oldest first.
-    pub fn list(&self) -> Vec<FailedAccess> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).last.iter().cloned().collect()
+    /// Returns how many there were, and the last ones, the newest last.
+    pub fn last(&self) -> (u64, Vec<Failure>) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept.0, kept.1.iter().cloned().collect())
     }
 
-    /// Returns how many there were.
-    pub fn total(&self) -> u64 {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).total
+    /// Returns one line for each: time, operation, path, error number, reason, separated by tabs.
+    pub fn to_text(&self) -> String {
+        let (_, last) = self.last();
+        let lines = last.iter().map(|failure| {
+            let errno = failure.errno.map_or("-", swamp_mount::errno_name);
+            let count = if failure.count > 1 { format!(" ({} times)", failure.count) } else { String::new() };
+            let Failure { time, operation, path, reason, .. } = failure;
+            format!("{time}\t{operation}\t{}\t{errno}\t{reason}{count}\n", path.escape_debug())
+        });
+        lines.collect()
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -74,16 +85,41 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
 
-    #[test]
-    fn the_last_failures_are_kept_and_all_are_counted() {
-        let failures = Failures::new(Arc::new(ManualClock::new(Timestamp::default())));
+    fn fresh() -> Failures {
+        Failures::new(Arc::new(ManualClock::new(Timestamp::default())))
+    }
 
-        for number in 0..FAILURES_KEPT_MAX + 5 {
-            failures.record(&format!("a/{number}"), "EIO", &"x".repeat(5_000));
+    #[test]
+    fn a_failure_is_a_line_with_its_reason() {
+        let failures = fresh();
+
+        failures.note("create", "outputs/x\ny", Some(1), "it has no place in the index");
+
+        let expected = "1970-01-01T00:00:00.000Z\tcreate\toutputs/x\\ny\tEPERM\tit has no place in the index\n";
+        assert_eq!(failures.to_text(), expected);
+    }
+
+    #[test]
+    fn the_same_failure_again_is_counted() {
+        let failures = fresh();
+        for _ in 0..3 {
+            failures.note("push", "", None, "no route to host");
         }
 
-        let kept = failures.list();
-        assert_eq!((kept.len(), failures.total()), (FAILURES_KEPT_MAX, FAILURES_KEPT_MAX as u64 + 5));
-        assert_eq!((kept[0].path.as_str(), kept[0].reason.len()), ("a/5", TEXT_BYTES_MAX));
+        let (count, last) = failures.last();
+
+        assert_eq!((count, last.len(), last[0].count), (3, 1, 3));
+    }
+
+    #[test]
+    fn only_the_last_ones_are_kept() {
+        let failures = fresh();
+        for index in 0..FAILURES_MAX + 5 {
+            failures.note("open", &index.to_string(), Some(5), "");
+        }
+
+        let (count, last) = failures.last();
+
+        assert_eq!((count, last.len(), last[0].path.as_str()), (FAILURES_MAX as u64 + 5, FAILURES_MAX, "5"));
     }
 }

@@ -55,8 +55,7 @@ use sizes::Sizes;
 use views::ModelDirectory;
 
 pub use content::Datastore;
-pub use error::errno_name;
-pub use failures::{FAILURES_KEPT_MAX, FailedAccess, Failures};
+pub use failures::{Failure, Failures};
 
 /// How long a fetch may take unless said otherwise.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
@@ -238,7 +237,7 @@ impl MountedTree {
     fn failed(&self, wanted: &Wanted, trouble: &Trouble) -> TreeError {
         let namespace = if wanted.namespace.is_empty() { SOLO_NAME } else { &wanted.namespace };
         let path = format!("{namespace}/{}", wanted.path);
-        self.parts.failures.record(&path, errno_name(trouble.error), &trouble.reason);
+        self.parts.failures.note("fetch", &path, Some(swamp_mount::errno(trouble.error)), &trouble.reason);
         if trouble.error == TreeError::Stale {
             let namespace = wanted.namespace.parse::<Namespace>().ok();
             self.parts.refresh.ask(namespace.as_ref());

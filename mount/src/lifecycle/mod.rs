@@ -21,7 +21,6 @@ pub use notifier::Notifier;
 pub(crate) use abort::abort;
 pub(crate) use attach::attach;
 pub(crate) use in_flight::InFlight;
-#[cfg_attr(not(test), expect(unused_imports, reason = "for the adapter"))]
 pub(crate) use in_flight::Token;
 pub(crate) use place::{Place, within};
 pub(crate) use preflight::prepare;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use swamp::mounting::{Pushes, Timing};
+use swamp::mounting::{Pushes, Special, Timing};
 
 /// Where it is mounted unless said otherwise.
 pub(crate) const MOUNTPOINT: &str = "/mnt/swamp";
@@ -62,6 +62,12 @@ pub(crate) struct MountArguments {
     /// The group that files of other namespaces show [default: who mounts]
     #[arg(long, value_name = "ID", help_heading = "Access")]
     pub(super) gid: Option<u32>,
+    /// Keep symbolic links, pipes, sockets and devices on this machine; they are never pushed, so they are refused otherwise
+    #[arg(long, help_heading = "Access")]
+    keep_special: bool,
+    /// How long opening or reading a file of another namespace may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Resources")]
+    pub(super) deadline: Duration,
     /// How much fetched content is kept in memory
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = bytes, help_heading = "Resources")]
     pub(super) cache_bytes: u64,
@@ -78,6 +84,10 @@ impl MountArguments {
         let pushes = if self.no_push { Pushes::OnRequest } else { Pushes::Automatic };
         let (push_delay, refresh) = (self.push_delay, self.refresh.max(Duration::from_secs(1)));
         Timing { push_delay, push_delay_max: self.push_max_delay.max(push_delay), refresh, pushes }
+    }
+
+    pub(super) fn special(&self) -> Special {
+        if self.keep_special { Special::Kept } else { Special::Refused }
     }
 
     /// How long the end may take once somebody has interrupted.

@@ -6,8 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swamp::error::Kind;
-use swamp::mounting::{Links, MountFacts, MountReports};
+use swamp::fsutil::FileError;
+use swamp::mounting::{Admission, Attributes, Links, MountFacts, MountReports, Recorder};
 use swamp::repo::Repo;
+use swamp::tree::{Datastore, MountedTree, Reports, TreeParts};
+use swamp_mount::{Access, InvalidMountId, Mount, MountError, Options, Passthrough, Unmounted, Waited, Writable};
+use tokio::runtime::Handle;
+use tracing::warn;
 
 use super::arguments::MountArguments;
 use super::failure::MountFailure;
@@ -34,7 +39,6 @@ pub(super) trait Served: Send + Sync + fmt::Debug {
 
 /// What is mounted, and who hears of it.
 #[derive(Debug)]
-#[expect(dead_code, reason = "for the file system that is joined here")]
 pub(super) struct Parts<'a> {
     pub(super) repo: &'a Arc<Repo>,
     pub(super) links: &'a Links,
@@ -43,20 +47,126 @@ pub(super) struct Parts<'a> {
     pub(super) arguments: &'a MountArguments,
 }
 
-/// Mounts.
-pub(super) fn mount(parts: &Parts<'_>, _: &Context) -> Result<Arc<dyn Served>, Failed> {
-    let source = format!("nothing here can serve `{}`", parts.mountpoint.display()).into();
-    Err(MountFailure::Mechanism { kind: Kind::Unavailable, hint: None, source }.into())
+impl Served for Mount {
+    fn wait(&self, timeout: Duration) -> Result<bool, Failed> {
+        let waited = Self::wait(self, timeout).map_err(|error| MountFailure::Mechanism {
+            kind: Kind::Unavailable,
+            hint: Some("nothing is lost; mount again".to_owned()),
+            source: Box::new(error),
+        })?;
+        Ok(waited == Waited::Served)
+    }
+
+    fn unmount(&self, grace: Duration) {
+        if Self::unmount(self, grace) == Unmounted::CutOff {
+            warn!("somebody still used the mount and was cut off");
+        }
+    }
+
+    fn id(&self) -> String {
+        Self::id(self).to_string()
+    }
+
+    fn names_changed(&self) {
+        self.notifier().names_changed();
+    }
+
+    fn facts(&self) -> MountFacts {
+        let (passthrough, usage) = (self.passthrough(), self.usage());
+        let counters = [
+            ("cache_hits", usage.hits),
+            ("cache_misses", usage.misses),
+            ("fetches", usage.fetches),
+            ("fetched_bytes", usage.fetched_bytes),
+        ];
+        MountFacts {
+            passthrough: passthrough.is_ok(),
+            passthrough_reason: passthrough.err(),
+            cache_bytes: usage.bytes,
+            cache_bytes_max: usage.bytes_max,
+            counters: counters.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
+}
+
+/// Mounts; must be called from within the runtime that fetches.
+pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Served>, Failed> {
+    let Parts { repo, links, reports, mountpoint, arguments } = parts;
+    let tree = MountedTree::new(TreeParts {
+        catalog: repo.catalog()?,
+        namespace: repo.namespace().cloned(),
+        store: Arc::clone(repo.store()),
+        datastore: Arc::clone(repo) as Arc<dyn Datastore>,
+        reports: Arc::clone(reports) as Arc<dyn Reports>,
+        refresh: Arc::new((*links).clone()),
+        failures: Arc::clone(links.failures()),
+        clock: Arc::clone(&context.clock),
+        runtime: Handle::current(),
+        deadline: arguments.deadline,
+    });
+    let admission = Admission::new(repo.config()).with_special(arguments.special());
+    let watermark = Arc::clone(repo.watermark());
+    let recorder = Recorder::new(watermark, admission, Arc::clone(&tree) as Arc<dyn Attributes>, links);
+    let writable = Writable {
+        name: tree.own_name().to_owned(),
+        directory: repo.namespaced(),
+        overlay: tree.overlay(),
+        observer: Arc::new(recorder),
+    };
+    let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let options = Options {
+        mountpoint: mountpoint.to_path_buf(),
+        source: source_of(repo.id()),
+        tree,
+        writable: Some(writable),
+        read_only: arguments.read_only,
+        access: if arguments.allow_other { Access::Everybody } else { Access::Owner },
+        passthrough: if arguments.no_passthrough { Passthrough::Off } else { Passthrough::Auto },
+        owner: (arguments.uid.unwrap_or(user), arguments.gid.unwrap_or(group)),
+        cache_bytes: arguments.cache_bytes,
+        deadline: arguments.deadline,
+    };
+    let mount = Mount::new(&options).map_err(|error| MountFailure::Mechanism {
+        kind: kind_of(&error),
+        hint: error.hint().map(str::to_owned),
+        source: Box::new(error),
+    })?;
+    Ok(Arc::new(mount))
+}
+
+/// What names the mounts of a repository in the list of mounts, where a comma would end the name.
+fn source_of(id: &str) -> String {
+    let plain = |character: char| if character.is_ascii_alphanumeric() || character == '-' { character } else { '_' };
+    format!("swamp-{}", id.chars().map(plain).collect::<String>())
+}
+
+fn kind_of(error: &MountError) -> Kind {
+    match error {
+        MountError::Mountpoint { .. } | MountError::NotEmpty { .. } | MountError::Occupied { .. } => Kind::Invalid,
+        MountError::Device { .. } | MountError::NoFusermount | MountError::NotForEverybody => Kind::Invalid,
+        MountError::Backing { .. } | MountError::Refused { .. } => Kind::Denied,
+        _ => Kind::Unavailable,
+    }
 }
 
 /// Detaches a mount of ours that nobody serves; returns whether there was one.
-#[expect(clippy::unnecessary_wraps, reason = "the file system that is joined here can fail")]
-pub(super) fn detach(_: &Path) -> Result<bool, Failed> {
-    Ok(false)
+pub(super) fn detach(mountpoint: &Path) -> Result<bool, Failed> {
+    let failed = || FileError::at("unmount", mountpoint);
+    let Some(mounted) = swamp_mount::mounted_at(mountpoint).map_err(failed())? else { return Ok(false) };
+    if !mounted.is_ours() {
+        return Ok(false);
+    }
+    swamp_mount::detach(&mounted).map_err(failed())?;
+    Ok(true)
 }
 
 /// Waits until the process that serves a mount is gone, then takes away what is left of it.
-#[expect(clippy::unnecessary_wraps, reason = "the file system that is joined here can fail")]
-pub(super) fn guard(_: &Path, _: &str) -> Outcome {
+pub(super) fn guard(mountpoint: &Path, id: &str) -> Outcome {
+    let id = id.parse().map_err(|error| MountFailure::Mechanism {
+        kind: Kind::Invalid,
+        hint: None,
+        source: Box::<InvalidMountId>::new(error),
+    })?;
+    swamp_mount::guard(std::io::stdin(), mountpoint, id).map_err(FileError::at("guard", mountpoint))?;
     Ok(())
 }

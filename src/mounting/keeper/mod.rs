@@ -20,7 +20,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::control::{self, Answer, Verb};
 use super::exchange::{self, Exchange};
-use super::failures::Failures;
 use super::inbox::Inbox;
 use super::relayed::Relayed;
 use super::schedule::Timing;
@@ -29,7 +28,9 @@ use super::summary::Flushed;
 use crate::clock::Clock;
 use crate::error::Kind;
 use crate::fsutil::FileError;
+use crate::namespace::Namespace;
 use crate::sync::Watermark;
+use crate::tree::{Failures, Refresh};
 
 use state::State;
 
@@ -67,6 +68,12 @@ impl Links {
     /// Returns what failed.
     pub fn failures(&self) -> &Arc<Failures> {
         &self.failures
+    }
+}
+
+impl Refresh for Links {
+    fn ask(&self, _: Option<&Namespace>) {
+        self.want_refresh();
     }
 }
 
