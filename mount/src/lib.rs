@@ -6,21 +6,30 @@
 
 mod attributes;
 mod backing;
+mod clock;
 mod content;
 mod errno;
 mod fs;
 mod fuse;
+mod lifecycle;
+mod mounts;
 mod observer;
 mod options;
 mod pool;
+mod serve;
+mod session;
 mod tree;
-
-pub use errno::{ErrnoRow, errno_rows};
-pub use observer::{Changing, Made, Observer};
-pub use options::{Access, CACHE_BYTES_DEFAULT, Options, Passthrough, SUBTYPE, Writable};
-pub use tree::{Attr, Entry, Fetched, Kind, NodeId, Opened, Part, Tree, TreeError};
-
 #[cfg(test)]
 mod trial;
 #[cfg(test)]
 mod trials;
+
+pub use content::Usage;
+pub use errno::{ErrnoRow, errno_rows};
+pub use lifecycle::{Device, Diagnosis, MountError, Notifier, ServeError, diagnose, guard};
+pub use mounts::{InvalidMountId, MountId, Mounted, Propagation, detach, mounted_at, mounts, ours};
+pub use observer::{Changing, Made, Observer};
+pub use options::{Access, CACHE_BYTES_DEFAULT, Options, Passthrough, SUBTYPE, Writable};
+pub use serve::{Inodes, Served, Transfer, serve};
+pub use session::{Mount, Unmounted, Waited};
+pub use tree::{Attr, Entry, Fetched, Kind, NodeId, Opened, Part, Tree, TreeError};

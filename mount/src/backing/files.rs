@@ -210,7 +210,7 @@ impl Backing {
     }
 
     /// Finds data or a hole.
-    pub(crate) fn seek(&self, file: &OpenFile, to: SeekFrom) -> Answer<u64> {
+    pub(crate) fn seek(file: &OpenFile, to: SeekFrom) -> Answer<u64> {
         rustix::fs::seek(file.file(), to)
     }
 

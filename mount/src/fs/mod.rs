@@ -21,14 +21,14 @@ pub(crate) use opening::{OpenedFile, OpenedHow, Reading};
 
 use crate::attributes::{Answer, Attributes, Caller, Change, Found, Space};
 use crate::backing::{Backing, Making, OpenFile, check_name};
-use crate::content::Contents;
+use crate::content::{Contents, Usage};
 use crate::errno::{Refusal, of_tree, refused};
 use crate::{NodeId, Options, Tree};
 use handles::Handles;
 use shown::Sizes;
 
 /// How long the kernel may remember the tree where a refresh can tell it to forget everything at once.
-const REMEMBERED_LONG: Duration = Duration::from_secs(3600);
+const REMEMBERED_LONG: Duration = Duration::from_hours(1);
 /// How long it may where it cannot be told.
 const REMEMBERED_SHORT: Duration = Duration::from_secs(1);
 
@@ -76,7 +76,7 @@ impl Core {
         Ok(Self {
             tree: Arc::clone(&options.tree),
             graft,
-            contents: Contents::new(Arc::clone(&options.tree), options.cache_bytes),
+            contents: Contents::new(Arc::clone(&options.tree), options.cache_bytes, options.deadline),
             handles: Handles::default(),
             sizes: Sizes::default(),
             owner: options.owner,
@@ -88,6 +88,11 @@ impl Core {
     /// Returns how long an operation may take before it fails.
     pub(crate) const fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// Returns how the memory for fetched content is used.
+    pub(crate) fn usage(&self) -> Usage {
+        self.contents.usage()
     }
 
     /// Returns the backing directory.

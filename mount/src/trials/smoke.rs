@@ -4,9 +4,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 
-use crate::fuse::State;
 use crate::trial::Trial;
-use crate::{Passthrough, TreeError};
+use crate::{Passthrough, Transfer, TreeError};
 
 fn everyday(passthrough: Passthrough) {
     let trial = Trial::new(passthrough);
@@ -33,8 +32,8 @@ fn everyday(passthrough: Passthrough) {
 
 #[test]
 fn passthrough_is_taken_where_it_is_there() {
-    assert_eq!(Trial::new(Passthrough::Auto).facts.passthrough(), State::On);
-    assert_eq!(Trial::new(Passthrough::Off).facts.passthrough(), State::Off("it was switched off".to_owned()));
+    assert_eq!(Trial::new(Passthrough::Auto).served.transfer(), Transfer::Passthrough);
+    assert_eq!(Trial::new(Passthrough::Off).served.transfer(), Transfer::Served("it was switched off".to_owned()));
 }
 
 #[test]
