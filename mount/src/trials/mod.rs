@@ -2,4 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a mount is tried by everything programs do to files")]
 
+mod differential;
+mod inodes;
+mod observed;
 mod smoke;
