@@ -53,6 +53,11 @@ impl Served {
         &self.mount
     }
 
+    #[cfg(test)]
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Returns how bytes of backing files are transferred.
     pub fn transfer(&self) -> Transfer {
         self.facts.transfer()

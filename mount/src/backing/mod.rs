@@ -10,6 +10,8 @@ mod names;
 mod nodes;
 mod renames;
 mod table;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::HashMap;

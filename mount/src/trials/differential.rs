@@ -79,12 +79,12 @@ impl Side {
     fn act(&mut self, dice: &Dice) -> Outcome {
         let (path, other) = (self.root.join(NAMES[dice.names.0]), self.root.join(NAMES[dice.names.1]));
         match dice.operation {
-            0..=13 => self.act_on_names(dice, &path, &other),
+            0..=13 => Self::act_on_names(dice, &path, &other),
             _ => self.act_on_files(dice, &path),
         }
     }
 
-    fn act_on_names(&mut self, dice: &Dice, path: &Path, other: &Path) -> Outcome {
+    fn act_on_names(dice: &Dice, path: &Path, other: &Path) -> Outcome {
         let mode = dice.bits & 0o777;
         match dice.operation {
             0 => done(fs::create_dir(path)),

@@ -5,4 +5,6 @@
 mod differential;
 mod inodes;
 mod observed;
+mod owners;
+mod refusals;
 mod smoke;

@@ -127,10 +127,7 @@ fn what_cannot_be_recorded_is_not_done() {
         fs::create_dir(own.join("d/sub")),
         fs::remove_file(own.join("d/file")),
         fs::rename(own.join("d/file"), own.join("e/file")),
-        fs::set_permissions(
-            own.join("d/file"),
-            fs::Permissions::from(fs::metadata(own.join("e")).unwrap().permissions()),
-        ),
+        fs::set_permissions(own.join("d/file"), fs::metadata(own.join("e")).unwrap().permissions()),
     ];
 
     assert!(failures.iter().all(|failure| failure.as_ref().is_err_and(|error| error.raw_os_error() == Some(5))));
