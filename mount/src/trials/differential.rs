@@ -136,9 +136,8 @@ impl Side {
                 if file?.metadata().is_ok_and(|metadata| metadata.is_dir()) {
                     return Err(-4);
                 }
-                let to = [SeekFrom::Data(dice.offset), SeekFrom::Hole(dice.offset)][dice.bits as usize % 2];
-                // Where a hole begins is up to the page cache; that there is one is not.
-                outcome(rustix::fs::seek(file?, to).map_err(Into::into), |_| String::new())
+                // Where a hole begins, and whether reserved space is data, is up to the page cache.
+                outcome(rustix::fs::seek(file?, SeekFrom::Hole(dice.offset)).map_err(Into::into), |_| String::new())
             }
             26 => done(file?.sync_all()),
             27 => done(set_times(path, dice)),
