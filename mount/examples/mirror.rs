@@ -1,6 +1,7 @@
 //! Shows a directory read-write at `MOUNTPOINT/own`, and nothing else: what conformance suites are run against.
 //!
-//! `mirror DIRECTORY MOUNTPOINT [off]`; `off` sends every byte through the process. It ends when it is unmounted.
+//! `mirror DIRECTORY MOUNTPOINT [off] [mine]`; `off` sends every byte through the process, `mine` shows it to nobody else.
+//! It ends when it is unmounted.
 
 use std::any::Any;
 use std::io;
@@ -72,9 +73,11 @@ impl Observer for Indifferent {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [directory, mountpoint, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: mirror DIRECTORY MOUNTPOINT [off]".into());
+        return Err("usage: mirror DIRECTORY MOUNTPOINT [off] [mine]".into());
     };
-    let passthrough = if rest.is_empty() { Passthrough::Auto } else { Passthrough::Off };
+    let has = |word: &str| rest.iter().any(|argument| argument == word);
+    let passthrough = if has("off") { Passthrough::Off } else { Passthrough::Auto };
+    let access = if has("mine") { Access::Owner } else { Access::Everybody };
     let served = serve(&Options {
         mountpoint: mountpoint.into(),
         source: "mirror".to_owned(),
@@ -86,7 +89,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             observer: Arc::new(Indifferent),
         }),
         read_only: false,
-        access: Access::Everybody,
+        access,
         passthrough,
         owner: (0, 0),
         cache_bytes: CACHE_BYTES_DEFAULT,
