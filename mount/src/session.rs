@@ -79,8 +79,10 @@ struct State {
     is_detached: bool,
     /// Somebody is about to take its name away.
     is_detaching: bool,
-    /// Why it was given up.
+    /// Why it was given up though nobody wanted to unmount it.
     stuck: Option<ServeError>,
+    /// Nothing more can be done to end it.
+    is_given_up: bool,
 }
 
 impl Mount {
@@ -110,6 +112,7 @@ impl Mount {
             Some(Err(source)) => return Err(refused(source.into())),
             None => {
                 give_up(&mount.mounted);
+                mount.shared.lock().is_given_up = true;
                 return Err(MountError::Unresponsive { path: mountpoint });
             }
         }
@@ -160,6 +163,7 @@ impl Mount {
         }
         info!(id = %self.mounted.id, "still in use, connection given up");
         give_up(&self.mounted);
+        self.shared.lock().is_given_up = true;
         if !self.shared.await_end(ABORT_GRACE) {
             warn!(id = %self.mounted.id, "an operation never ends");
         }
@@ -218,10 +222,13 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if self.shared.lock().ended.is_none() || is_mounted(&self.mounted) {
+        self.notifier.close();
+        let state = self.shared.lock();
+        let is_over = state.ended.is_some() || state.is_given_up;
+        drop(state);
+        if !is_over || is_mounted(&self.mounted) {
             self.unmount(DROP_GRACE);
         }
-        self.notifier.close();
     }
 }
 
@@ -303,9 +310,11 @@ fn look_at(in_flight: &InFlight, overdue: Duration, mounted: &Mounted, shared: &
     }
     let Some(stuck) = in_flight.stuck(STUCK) else { return false };
     error!(operation = stuck.operation, seconds = stuck.age.as_secs(), "an operation never ends, mount given up");
+    // Before giving it up, which may end the session: then this is why.
     shared.lock().stuck = Some(ServeError::Stuck { operation: stuck.operation, seconds: stuck.age.as_secs() });
-    shared.changed.notify_all();
     give_up(mounted);
+    shared.lock().is_given_up = true;
+    shared.changed.notify_all();
     true
 }
 

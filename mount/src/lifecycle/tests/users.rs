@@ -1,11 +1,36 @@
 //! The same for an ordinary user, through fusermount3.
 
+use std::sync::{MutexGuard, PoisonError};
+
 use super::*;
 
+/// Held while a test needs the device to be everybody's.
+static DEVICE: Mutex<()> = Mutex::new(());
+
+/// The device as distributions have it, for everybody; a machine without udev does not, and gets it back as it was.
+struct OpenDevice {
+    mode: u32,
+    _held: MutexGuard<'static, ()>,
+}
+
+impl OpenDevice {
+    fn new() -> Self {
+        let held = DEVICE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mode = fs::metadata("/dev/fuse").unwrap().permissions().mode();
+        fs::set_permissions("/dev/fuse", fs::Permissions::from_mode(mode | 0o666)).unwrap();
+        Self { mode, _held: held }
+    }
+}
+
+impl Drop for OpenDevice {
+    fn drop(&mut self) {
+        fs::set_permissions("/dev/fuse", fs::Permissions::from_mode(self.mode)).unwrap();
+    }
+}
+
 /// A directory of nobody's, and a copy of this program that nobody can start.
-fn for_nobody() -> (TempDir, PathBuf, PathBuf) {
-    // As every distribution has it; a machine that has just booted without udev does not.
-    fs::set_permissions("/dev/fuse", fs::Permissions::from_mode(0o666)).unwrap();
+fn for_nobody() -> ((OpenDevice, TempDir), PathBuf, PathBuf) {
+    let device = OpenDevice::new();
     let directory = directory();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (program, mountpoint) = (directory.path().join("program"), directory.path().join("mnt"));
@@ -19,7 +44,7 @@ fn for_nobody() -> (TempDir, PathBuf, PathBuf) {
         rustix::fs::AtFlags::empty(),
     )
     .unwrap();
-    (directory, program, mountpoint)
+    ((device, directory), program, mountpoint)
 }
 
 fn nobody(program: &Path, mountpoint: &Path, access: Access) -> Other {
@@ -30,7 +55,7 @@ fn nobody(program: &Path, mountpoint: &Path, access: Access) -> Other {
 
 #[test]
 fn an_ordinary_user_mounts_and_unmounts() {
-    let (_directory, program, mountpoint) = for_nobody();
+    let (_held, program, mountpoint) = for_nobody();
     let mut other = nobody(&program, &mountpoint, Access::Owner);
     other.told("mounted ");
 
@@ -47,7 +72,7 @@ fn an_ordinary_user_mounts_and_unmounts() {
 
 #[test]
 fn an_ordinary_users_dead_mount_is_replaced() {
-    let (_directory, program, mountpoint) = for_nobody();
+    let (_held, program, mountpoint) = for_nobody();
     let mut first = nobody(&program, &mountpoint, Access::Owner);
     let dead = first.told("mounted ");
     first.kill();
@@ -64,7 +89,7 @@ fn an_ordinary_users_dead_mount_is_replaced() {
 
 #[test]
 fn an_ordinary_user_mounts_for_everybody_only_where_allowed() {
-    let (_directory, program, mountpoint) = for_nobody();
+    let (_held, program, mountpoint) = for_nobody();
 
     let mut other = nobody(&program, &mountpoint, Access::Everybody);
     let told = if diagnose(&mountpoint).allows_others { other.told("mounted ") } else { other.told("failed ") };
