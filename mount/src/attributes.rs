@@ -14,17 +14,6 @@ pub(crate) enum Step<T> {
     Wait(Box<dyn FnOnce() -> Answer<T> + Send>),
 }
 
-impl<T> Step<T> {
-    /// Returns the result, waiting on this thread if need be.
-    #[cfg(test)]
-    pub(crate) fn wait(self) -> Answer<T> {
-        match self {
-            Self::Done(answer) => answer,
-            Self::Wait(job) => job(),
-        }
-    }
-}
-
 /// Whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {

@@ -16,8 +16,13 @@ mod mounts;
 mod observer;
 mod options;
 mod pool;
+mod serve;
 mod session;
 mod tree;
+#[cfg(test)]
+mod trial;
+#[cfg(test)]
+mod trials;
 
 pub use content::Usage;
 pub use errno::{ErrnoRow, errno, errno_name, errno_rows};
@@ -25,10 +30,6 @@ pub use lifecycle::{Device, Diagnosis, MountError, Notifier, ServeError, diagnos
 pub use mounts::{InvalidMountId, MountId, Mounted, Propagation, detach, mounted_at, mounts, ours};
 pub use observer::{Changing, Made, Observer};
 pub use options::{Access, CACHE_BYTES_DEFAULT, Options, Passthrough, SUBTYPE, Writable};
+pub use serve::{Inodes, Served, Transfer, serve};
 pub use session::{Mount, Unmounted, Waited};
 pub use tree::{Attr, Entry, Fetched, Kind, NodeId, Opened, Part, Tree, TreeError};
-
-#[cfg(test)]
-mod trial;
-#[cfg(test)]
-mod trials;

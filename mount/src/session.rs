@@ -18,9 +18,6 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::DumpableBehavior;
 use tracing::{debug, error, info, warn};
 
-use crate::content::Usage;
-use crate::fs::Core;
-use crate::fuse::{Adapter, Facts, State as Bypass};
 use crate::lifecycle::{InFlight, MountError, Notifier, ServeError, abort, attach, prepare, within};
 use crate::mounts::{self, MountId, Mounted};
 use crate::{Options, SUBTYPE};
@@ -48,14 +45,6 @@ pub struct Mount {
     mounted: Mounted,
     notifier: Notifier,
     shared: Arc<Shared>,
-    /// What is served, unless a test serves something else.
-    served: Option<Served>,
-}
-
-/// What a mount can be asked about what it serves.
-struct Served {
-    core: Arc<Core>,
-    facts: Arc<Facts>,
 }
 
 /// What has become of a mount.
@@ -97,39 +86,11 @@ struct State {
 }
 
 impl Mount {
-    /// Mounts what the options say and serves it on threads of its own; returns once it answers.
-    pub fn new(options: &Options) -> Result<Self, MountError> {
-        let core = Core::new(options).map_err(|source| {
-            let directory = options.writable.as_ref().map(|writable| writable.directory.clone());
-            MountError::Backing { path: directory.unwrap_or_default(), source }
-        })?;
-        let (core, in_flight) = (Arc::new(core), InFlight::new());
-        let adapter = Adapter::new(Arc::clone(&core), options.passthrough, Arc::clone(&in_flight));
-        let facts = adapter.facts();
-        let mut mount = Self::serving(options, adapter, in_flight, |device| facts.probe(device))?;
-        mount.served = Some(Served { core, facts });
-        Ok(mount)
-    }
-
-    /// Returns why reads and writes do not bypass us, `Ok` if they do.
-    pub fn passthrough(&self) -> Result<(), String> {
-        match self.served.as_ref().map(|served| served.facts.passthrough()) {
-            Some(Bypass::On) => Ok(()),
-            Some(Bypass::Off(reason)) => Err(reason),
-            Some(Bypass::Undecided) | None => Err("no file was opened yet".to_owned()),
-        }
-    }
-
-    /// Returns how much fetched content is kept and what keeping it saved.
-    pub fn usage(&self) -> Usage {
-        self.served.as_ref().map(|served| served.core.usage()).unwrap_or_default()
-    }
-
     /// Mounts and serves a file system, of which every operation should be in the table.
     ///
     /// `connected` is given the connection once the kernel has had its first answer, before it asks anything else. From
     /// then on this process leaves no core dump: it would hold content that must not be on disk.
-    pub(crate) fn serving<F: Filesystem>(
+    pub(crate) fn new<F: Filesystem>(
         options: &Options,
         filesystem: F,
         in_flight: Arc<InFlight>,
@@ -144,7 +105,7 @@ impl Mount {
             give_up(&mounted);
             refused(source)
         })?;
-        let mount = Self { mounted, notifier, shared, served: None };
+        let mount = Self { mounted, notifier, shared };
         let path = mountpoint.clone();
         match within(ANSWER_MAX, move || rustix::fs::stat(&path)) {
             Some(Ok(_)) => {}

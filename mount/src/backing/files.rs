@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, SeekFrom, open, openat};
 use rustix::io::{Errno, pread, pwrite};
@@ -13,11 +13,11 @@ use rustix::io::{Errno, pread, pwrite};
 use super::identity::stat_open;
 use super::names::{Making, What};
 use super::table::Content;
-use super::watch::{Place, magic};
+use super::watch::{Place, Record, magic};
 use super::{Backing, check_name, found};
+use crate::Made;
 use crate::attributes::{Answer, Attributes, Caller, Found};
 use crate::errno::{Refusal, of_io, refused};
-use crate::{Changing, Made};
 
 /// What of a caller's flags our own descriptor has. Offsets come from the kernel, so it must not append by itself; nor
 /// can it be bound to aligned buffers.
@@ -32,7 +32,7 @@ pub(crate) struct OpenFile {
     writable: bool,
     /// Whether the name was made by this open, so that even an unwritten file has changed.
     made: bool,
-    changing: Mutex<Vec<Changing>>,
+    records: Mutex<Vec<Record>>,
 }
 
 impl OpenFile {
@@ -52,8 +52,9 @@ impl OpenFile {
         self.key
     }
 
-    pub(super) fn also_changing(&self, more: Vec<Changing>) {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner).extend(more);
+    /// Returns the directories that are recorded to change as long as the file is open.
+    pub(super) fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,10 +74,14 @@ impl Backing {
             self.writable()?;
         }
         let descriptor = self.table.descriptor(number)?;
-        let changing = if writes(flags) { self.record_file(number)? } else { Vec::new() };
+        let mut records = Vec::new();
+        if writes(flags) {
+            self.record_file(number, &mut records)?;
+        }
         let opened = open(magic(&*descriptor), (flags & KEPT_FLAGS) | OFlags::CLOEXEC, Mode::empty());
-        let opened = self.reported("open", Path::new(""), opened)?;
-        Ok(self.opened(number, opened, flags, (false, changing)))
+        let path = if opened.is_err() { self.path_of(&*descriptor).unwrap_or_default() } else { PathBuf::new() };
+        let opened = self.reported("open", &path, opened)?;
+        Ok(self.opened(number, opened, flags, (false, records)))
     }
 
     /// Makes a file and opens it; the second half is as [`Backing::open_file`] gives it.
@@ -92,7 +97,7 @@ impl Backing {
         let place = self.place(directory)?;
         let path = place.path.join(name);
         self.admit(&path, Made::File)?;
-        let changing = self.record(&place.path)?;
+        let record = Record::new(place.path.clone(), self.record(&place.path)?);
 
         let making = Making { what: What::Node(FileType::RegularFile, 0), mode, caller };
         let created = self.create_at(&place, name, flags, &making);
@@ -103,7 +108,7 @@ impl Backing {
             return Err(refused(Refusal::Gone));
         }
         let number = self.table.meet((directory, name.to_owned()), &stat, 1);
-        let file = self.opened(number, opened, flags, (made, vec![changing]));
+        let file = self.opened(number, opened, flags, (made, vec![record]));
         Ok((found(Attributes::of(number, &stat)), file))
     }
 
@@ -124,13 +129,7 @@ impl Backing {
         }
     }
 
-    fn opened(
-        &self,
-        number: u64,
-        file: OwnedFd,
-        flags: OFlags,
-        (made, changing): (bool, Vec<Changing>),
-    ) -> Arc<OpenFile> {
+    fn opened(&self, number: u64, file: OwnedFd, flags: OFlags, (made, records): (bool, Vec<Record>)) -> Arc<OpenFile> {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         self.table.hold(number);
         let file = Arc::new(OpenFile {
@@ -139,7 +138,7 @@ impl Backing {
             file: File::from(file),
             writable: flags & OFlags::ACCMODE != OFlags::RDONLY,
             made: made || writes(flags),
-            changing: Mutex::new(changing),
+            records: Mutex::new(records),
         });
         if file.made {
             self.remember_writer(&file);
@@ -210,7 +209,7 @@ impl Backing {
     }
 
     /// Finds data or a hole.
-    pub(crate) fn seek(&self, file: &OpenFile, to: SeekFrom) -> Answer<u64> {
+    pub(crate) fn seek(file: &OpenFile, to: SeekFrom) -> Answer<u64> {
         rustix::fs::seek(file.file(), to)
     }
 

@@ -43,6 +43,21 @@ impl OpenDirectory {
     pub(crate) const fn number(&self) -> u64 {
         self.number
     }
+
+    /// Returns the names in a directory as they are now, without `.` and `..`.
+    pub(crate) fn names_now(&self) -> Answer<Vec<OsString>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stream.rewind();
+        let mut names = Vec::new();
+        while let Some(entry) = state.stream.read() {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
 }
 
 impl Backing {
@@ -126,20 +141,5 @@ impl Backing {
             self.table.forget(number, 1);
         }
         room
-    }
-
-    /// Returns the names in a directory as they are now, without `.` and `..`.
-    pub(crate) fn names_now(&self, directory: &OpenDirectory) -> Answer<Vec<OsString>> {
-        let mut state = directory.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.stream.rewind();
-        let mut names = Vec::new();
-        while let Some(entry) = state.stream.read() {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
     }
 }

@@ -10,6 +10,8 @@ mod names;
 mod nodes;
 mod renames;
 mod table;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::HashMap;
@@ -27,8 +29,8 @@ pub(crate) use listing::{OpenDirectory, Row};
 pub(crate) use names::{Making, What, kind_of_mode};
 pub(crate) use watch::check_name;
 
-use crate::Observer;
 use crate::attributes::{Answer, Attributes, Found, Space};
+use crate::{Inodes, Observer};
 use identity::stat_name;
 use table::Table;
 
@@ -95,7 +97,7 @@ impl Backing {
     }
 
     /// Counts inodes and their open descriptors.
-    pub(crate) fn usage(&self) -> (usize, usize) {
+    pub(crate) fn usage(&self) -> Inodes {
         self.table.usage()
     }
 

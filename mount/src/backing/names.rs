@@ -101,7 +101,7 @@ impl Backing {
     pub(super) fn wanted(&self, place: &Place, stat: &Statx, making: &Making<'_>) -> Answer<Wanted> {
         let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
         let mut mode = (kind != FileType::Symlink).then_some(making.mode & 0o7777);
-        let owners = (u32::from(stat.stx_uid), u32::from(stat.stx_gid));
+        let owners = (stat.stx_uid, stat.stx_gid);
         let caller = (making.caller.uid, making.caller.gid);
         let given = self.gives_away && owners != caller;
         let inherits =

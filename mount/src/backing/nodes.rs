@@ -33,14 +33,15 @@ impl Backing {
     pub(crate) fn change(&self, number: u64, file: Option<&OpenFile>, change: &Change) -> Answer<Found> {
         self.writable()?;
         let descriptor = self.table.descriptor(number)?;
-        let changing = self.record_file(number)?;
+        let mut records = Vec::new();
+        self.record_file(number, &mut records)?;
 
         let answer = Self::change_open(&descriptor, file, change);
 
         let path = self.path_of(&*descriptor).unwrap_or_default();
         self.reported("setattr", &path, answer)?;
         self.tell_changed(&*descriptor);
-        drop(changing);
+        drop(records);
         Ok(found(Attributes::of(number, &stat_open(&*descriptor)?)))
     }
 

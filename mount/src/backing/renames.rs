@@ -37,17 +37,25 @@ impl Backing {
 
         // Two names of one file: nothing happens.
         if replaced.as_ref().is_none_or(|replaced| Identity::of(replaced) != Identity::of(&moved)) {
-            if let Some((number, _)) = kept.0 {
-                self.table.renamed(number, source, target);
+            if let Some((number, _)) = &kept.0 {
+                self.table.renamed(*number, source, target);
             }
-            match kept.1 {
+            match &kept.1 {
                 Some((number, _)) if flags.contains(RenameFlags::EXCHANGE) => {
-                    self.table.renamed(number, target, source);
+                    self.table.renamed(*number, target, source);
                 }
-                Some((number, descriptor)) => self.table.unnamed(number, target, &descriptor),
+                Some((number, descriptor)) => self.table.unnamed(*number, target, descriptor),
                 None => {}
             }
-            self.follow_writers(None)?;
+            // Whatever is open below a directory moved with it.
+            let is_directory = |stat: &Statx| kind(stat) == FileType::Directory;
+            if is_directory(&moved) || replaced.as_ref().is_some_and(is_directory) {
+                self.follow_writers(None)?;
+            } else {
+                for (number, _) in kept.0.iter().chain(&kept.1) {
+                    self.follow_writers(Some(*number))?;
+                }
+            }
         }
         self.observer.changed(&from.path.join(source.1));
         self.observer.changed(&to.path.join(target.1));
@@ -73,8 +81,7 @@ impl Backing {
     /// Records the directories that files open for writing are in now: of one inode, or of all after a directory moved.
     pub(super) fn follow_writers(&self, only: Option<u64>) -> Answer<()> {
         for writer in self.writers_of(only) {
-            let changing = self.record_file(writer.number())?;
-            writer.also_changing(changing);
+            self.record_file(writer.number(), &mut writer.records())?;
         }
         Ok(())
     }

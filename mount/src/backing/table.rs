@@ -16,8 +16,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Statx, openat};
 use rustix::io::Errno;
 
 use super::identity::{Identity, stat_name, stat_open};
-use crate::NodeId;
 use crate::attributes::{Answer, Time};
+use crate::{Inodes, NodeId};
 
 /// Names remembered of one inode; more hard links than these are found by being looked up again.
 const NAMES_MAX: usize = 16;
@@ -267,10 +267,10 @@ impl Table {
     }
 
     /// Counts inodes and open descriptors, those kept for want of a name included.
-    pub(super) fn usage(&self) -> (usize, usize) {
+    pub(super) fn usage(&self) -> Inodes {
         let inner = self.lock();
         let pinned = inner.nodes.values().filter(|node| node.pinned.is_some()).count();
-        (inner.nodes.len(), inner.open.len() + pinned)
+        Inodes { known: inner.nodes.len(), open: inner.open.len() + pinned }
     }
 
     // Nothing panics between two changes that belong together, so a poisoned table is as good as another.

@@ -3,7 +3,8 @@
 //! Paths come from descriptors (`/proc/self/fd`), never from remembered names, so that they are right after any rename.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,24 @@ pub(super) struct Place {
     pub(super) number: u64,
     pub(super) descriptor: Arc<OwnedFd>,
     pub(super) path: PathBuf,
+}
+
+/// That a directory is about to change; the record lasts as long as the value.
+pub(super) struct Record {
+    directory: PathBuf,
+    _changing: Changing,
+}
+
+impl Record {
+    pub(super) const fn new(directory: PathBuf, changing: Changing) -> Self {
+        Self { directory, _changing: changing }
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Record").field(&self.directory).finish()
+    }
 }
 
 /// Returns a path that leads to what a descriptor is, and nowhere else.
@@ -82,9 +101,16 @@ impl Backing {
         })
     }
 
-    /// Records that a file is about to change, in every directory it is known to have a name in.
-    pub(super) fn record_file(&self, number: u64) -> Answer<Vec<Changing>> {
-        self.directories_of(number)?.iter().map(|directory| self.record(directory)).collect()
+    /// Records that a file is about to change, in every directory it is known to have a name in, but for those in
+    /// which `recorded` has it already.
+    pub(super) fn record_file(&self, number: u64, recorded: &mut Vec<Record>) -> Answer<()> {
+        for directory in self.directories_of(number)? {
+            if recorded.iter().all(|record| record.directory != directory) {
+                let changing = self.record(&directory)?;
+                recorded.push(Record::new(directory, changing));
+            }
+        }
+        Ok(())
     }
 
     fn directories_of(&self, number: u64) -> Answer<Vec<PathBuf>> {
@@ -99,11 +125,9 @@ impl Backing {
         let parent = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or_default();
         let mut directories = vec![parent(self.path_of(&*descriptor)?)];
         if stat.stx_nlink > 1 {
-            for (directory, _) in self.table.names(number) {
-                directories.push(self.place(directory)?.path);
-            }
-            directories.sort_unstable();
-            directories.dedup();
+            // A directory that is gone has none of its names any more.
+            let others = self.table.names(number).into_iter().filter_map(|(other, _)| self.place(other).ok());
+            directories.extend(others.map(|place| place.path));
         }
         Ok(directories)
     }

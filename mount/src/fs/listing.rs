@@ -106,7 +106,7 @@ impl Core {
         let Some(graft) = &self.graft else { return Ok(()) };
         let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
         if offset == 0 {
-            *names = graft.backing.names_now(directory)?;
+            *names = directory.names_now()?;
             names.retain(|name| self.overlaid(directory.number(), name).is_none());
         }
         let dots = DOTS.iter().map(OsStr::new);

@@ -28,7 +28,7 @@ use handles::Handles;
 use shown::Sizes;
 
 /// How long the kernel may remember the tree where a refresh can tell it to forget everything at once.
-const REMEMBERED_LONG: Duration = Duration::from_secs(3600);
+const REMEMBERED_LONG: Duration = Duration::from_hours(1);
 /// How long it may where it cannot be told.
 const REMEMBERED_SHORT: Duration = Duration::from_secs(1);
 
@@ -90,7 +90,7 @@ impl Core {
         self.deadline
     }
 
-    /// Returns how much fetched content is kept.
+    /// Returns how the memory for fetched content is used.
     pub(crate) fn usage(&self) -> Usage {
         self.contents.usage()
     }

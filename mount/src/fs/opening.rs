@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::handles::{Handle, Shown};
 use super::{Core, answered};
 use crate::attributes::{Answer, Step};
-use crate::backing::{OpenFile, read_full};
+use crate::backing::{Backing, OpenFile, read_full};
 use crate::errno::{Refusal, refused};
 use crate::{Kind, NodeId, Opened};
 
@@ -112,13 +112,13 @@ impl Core {
             Handle::Shown(_, Shown::File(file)) => {
                 Ok(Reading::Buffered(read_full(file, offset, room(buffer, length))?))
             }
-            Handle::Shown(_, Shown::Remote(remote)) => match remote.read_now(offset, length) {
-                Some(bytes) => Ok(Reading::Bytes(bytes)),
-                None => {
-                    let remote = remote.clone();
-                    Ok(Reading::Wait(Box::new(move || answered(remote.read(offset, length)))))
+            Handle::Shown(_, Shown::Remote(remote)) => {
+                if let Some(bytes) = remote.read_now(offset, length) {
+                    return Ok(Reading::Bytes(bytes));
                 }
-            },
+                let remote = remote.clone();
+                Ok(Reading::Wait(Box::new(move || answered(remote.read(offset, length)))))
+            }
         }
     }
 
@@ -162,7 +162,7 @@ impl Core {
     /// Finds data or a hole.
     pub(crate) fn seek(&self, handle: u64, to: SeekFrom) -> Answer<u64> {
         match (&*self.handles.get(handle)?, to) {
-            (Handle::Backing(file), to) => self.backing().ok_or(Errno::STALE)?.seek(file, to),
+            (Handle::Backing(file), to) => Backing::seek(file, to),
             (Handle::Shown(_, shown), SeekFrom::Data(offset) | SeekFrom::Hole(offset)) => {
                 let size = shown.size().unwrap_or(0);
                 match to {

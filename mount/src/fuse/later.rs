@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fuser::{ReplyBmap, ReplyData, ReplyEmpty, ReplyIoctl, ReplyOpen, ReplyWrite, ReplyXattr};
 use rustix::io::Errno;
@@ -12,8 +12,9 @@ use tracing::error;
 
 use super::convert::code;
 use crate::attributes::{Answer, Step};
+use crate::clock::Clock;
 use crate::errno::{Refusal, refused};
-use crate::lifecycle::{InFlight, Token};
+use crate::lifecycle::Token;
 use crate::pool::Pool;
 
 /// Threads that wait for networks and disks.
@@ -39,25 +40,19 @@ pub(super) struct Later {
     pool: Pool,
     deadline: Duration,
     deadlines: Arc<Deadlines>,
-    in_flight: Arc<InFlight>,
 }
 
 impl Later {
-    pub(super) fn new(deadline: Duration, in_flight: Arc<InFlight>) -> Self {
-        Self { pool: Pool::new("swamp-wait", THREADS_MAX), deadline, deadlines: Arc::default(), in_flight }
-    }
-
-    /// Returns what says that a request waits where it keeps no other one waiting.
-    fn waiting(&self) -> Token {
-        let token = self.in_flight.begin("wait");
-        token.hand_over();
-        token
+    pub(super) fn new(deadline: Duration) -> Self {
+        let deadlines = Arc::new(Deadlines { clock: Clock::system(), state: Mutex::default(), wake: Condvar::new() });
+        Self { pool: Pool::new("fuse", THREADS_MAX), deadline, deadlines }
     }
 
     /// Replies when the step is done, at the latest with ETIMEDOUT at the deadline; `give` gets no reply then.
     pub(super) fn reply<R: Fail, T: 'static>(
         &self,
         reply: R,
+        token: Token,
         step: Step<T>,
         give: impl FnOnce(Option<R>, T) + Send + 'static,
     ) {
@@ -69,14 +64,17 @@ impl Later {
         let slot = Arc::new(Slot(Mutex::new(Some(reply))));
         let expiring: Arc<dyn Expire> = Arc::clone(&slot) as _;
         self.deadlines.add(self.deadline, Arc::downgrade(&expiring));
-        let token = self.waiting();
-        let run = move || match answer(job, &token) {
-            Ok(value) => give(slot.take(), value),
-            Err(errno) => {
-                if let Some(reply) = slot.take() {
-                    reply.fail(errno);
+        token.hand_over();
+        let run = move || {
+            match answer(job) {
+                Ok(value) => give(slot.take(), value),
+                Err(errno) => {
+                    if let Some(reply) = slot.take() {
+                        reply.fail(errno);
+                    }
                 }
             }
+            drop(token);
         };
         // Refused, the job is dropped, and with it the reply: the caller sees EIO.
         if !self.pool.run(Box::new(run)) {
@@ -89,6 +87,7 @@ impl Later {
     pub(super) fn reply_whenever<R: Fail, T: 'static>(
         &self,
         reply: R,
+        token: Token,
         step: Step<T>,
         give: impl FnOnce(R, T) + Send + 'static,
     ) {
@@ -99,8 +98,12 @@ impl Later {
         match step {
             Step::Done(done) => finish(done, reply),
             Step::Wait(job) => {
-                let token = self.waiting();
-                if !self.pool.run(Box::new(move || finish(answer(job, &token), reply))) {
+                token.hand_over();
+                let run = move || {
+                    finish(answer(job), reply);
+                    drop(token);
+                };
+                if !self.pool.run(Box::new(run)) {
                     error!("too many requests wait");
                 }
             }
@@ -115,8 +118,8 @@ impl Drop for Later {
     }
 }
 
-/// Does a job, which is in flight as long as the token is held; a panic is EIO.
-fn answer<T>(job: Box<dyn FnOnce() -> Answer<T> + Send>, _in_flight: &Token) -> Answer<T> {
+/// Does a job; a panic is EIO.
+fn answer<T>(job: Box<dyn FnOnce() -> Answer<T> + Send>) -> Answer<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_panic| {
         error!("a job panicked");
         Err(refused(Refusal::Failed))
@@ -145,15 +148,15 @@ impl<R: Fail> Expire for Slot<R> {
 }
 
 /// Requests in the order of their deadlines, which is the order they came in: all have the same time.
-#[derive(Default)]
 struct Deadlines {
+    clock: Clock,
     state: Mutex<Waiting>,
     wake: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
-    queue: VecDeque<(Instant, Weak<dyn Expire>)>,
+    queue: VecDeque<(Duration, Weak<dyn Expire>)>,
     started: bool,
     closing: bool,
 }
@@ -164,7 +167,7 @@ impl Deadlines {
         while waiting.queue.front().is_some_and(|(_, slot)| slot.strong_count() == 0) {
             waiting.queue.pop_front();
         }
-        waiting.queue.push_back((now() + deadline, slot));
+        waiting.queue.push_back((self.clock.now() + deadline, slot));
         if !waiting.started {
             let deadlines = Arc::clone(self);
             match thread::Builder::new().name("swamp-deadline".to_owned()).spawn(move || deadlines.run()) {
@@ -179,7 +182,7 @@ impl Deadlines {
     fn run(&self) {
         let mut waiting = self.lock();
         while !waiting.closing {
-            waiting = match waiting.queue.front().map(|(at, _)| at.saturating_duration_since(now())) {
+            waiting = match waiting.queue.front().map(|(at, _)| at.saturating_sub(self.clock.now())) {
                 None => self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => {
                     let due = waiting.queue.pop_front();
@@ -197,9 +200,4 @@ impl Deadlines {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "deadlines of requests are real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -13,23 +13,13 @@ use fuser::{BackingId, InitFlags, KernelConfig};
 use rustix::process::geteuid;
 use tracing::{debug, info};
 
-use crate::Passthrough;
 use crate::backing::{Backing, OpenFile};
-
-/// Whether reads and writes bypass us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// The first file that is opened decides.
-    Undecided,
-    On,
-    /// They do not, and why.
-    Off(String),
-}
+use crate::{Passthrough, Transfer};
 
 /// What is found out about the kernel while mounting.
 pub(crate) struct Facts {
     backing: Option<Arc<Backing>>,
-    state: Mutex<State>,
+    state: Mutex<Transfer>,
     files: Mutex<HashMap<u64, Shared>>,
 }
 
@@ -43,29 +33,29 @@ struct Shared {
 impl Facts {
     pub(super) fn new(backing: Option<Arc<Backing>>, wanted: Passthrough) -> Self {
         let state = match (&backing, wanted) {
-            (None, _) => State::Off("nothing is writable".to_owned()),
-            (Some(_), Passthrough::Off) => State::Off("it was switched off".to_owned()),
-            (Some(_), Passthrough::Auto) if !geteuid().is_root() => State::Off("it takes root".to_owned()),
-            (Some(_), Passthrough::Auto) => State::Undecided,
+            (None, _) => Transfer::Served("nothing is writable".to_owned()),
+            (Some(_), Passthrough::Off) => Transfer::Served("it was switched off".to_owned()),
+            (Some(_), Passthrough::Auto) if !geteuid().is_root() => Transfer::Served("it takes root".to_owned()),
+            (Some(_), Passthrough::Auto) => Transfer::Undecided,
         };
         Self { backing, state: Mutex::new(state), files: Mutex::default() }
     }
 
-    /// Returns whether reads and writes bypass us.
-    pub(crate) fn passthrough(&self) -> State {
+    /// Returns how bytes of backing files are transferred.
+    pub(crate) fn transfer(&self) -> Transfer {
         lock(&self.state).clone()
     }
 
     /// Asks the kernel for what passthrough takes, at the start of the protocol.
     pub(super) fn negotiate(&self, config: &mut KernelConfig) {
         let mut state = lock(&self.state);
-        let Some(backing) = self.backing.as_ref().filter(|_| *state == State::Undecided) else { return };
+        let Some(backing) = self.backing.as_ref().filter(|_| *state == Transfer::Undecided) else { return };
         // On top of a stacked file system we are one level higher; the kernel allows two.
         let depth = if backing.is_stacked() { 2 } else { 1 };
         if config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_err() {
-            *state = State::Off("the kernel does not have it".to_owned());
+            *state = Transfer::Served("the kernel does not have it".to_owned());
         } else if config.set_max_stack_depth(depth).is_err() {
-            *state = State::Off("the kernel does not stack that high".to_owned());
+            *state = Transfer::Served("the kernel does not stack that high".to_owned());
         }
     }
 
@@ -74,7 +64,7 @@ impl Facts {
     /// The file that is registered for this is nameless and empty; its registration ends with the mount.
     pub(crate) fn probe(&self, device: impl AsFd) {
         let mut state = lock(&self.state);
-        let Some(backing) = self.backing.as_ref().filter(|_| *state == State::Undecided) else { return };
+        let Some(backing) = self.backing.as_ref().filter(|_| *state == Transfer::Undecided) else { return };
         // Where no file can be made the first one opened will decide.
         let Ok(nameless) = backing.nameless_file() else { return };
         *state = decided(BackingId::create_raw(device, nameless).as_ref().map(drop));
@@ -87,7 +77,7 @@ impl Facts {
         register: impl FnOnce(BorrowedFd<'_>) -> io::Result<BackingId>,
     ) -> Option<Arc<BackingId>> {
         let mut state = lock(&self.state);
-        if matches!(*state, State::Off(_)) {
+        if matches!(*state, Transfer::Served(_)) {
             return None;
         }
         // Under the lock: two first opens must not register twice.
@@ -96,7 +86,7 @@ impl Facts {
             Entry::Occupied(occupied) => occupied.into_mut(),
             Entry::Vacant(vacant) => {
                 let registered = register(file.file());
-                if *state == State::Undecided {
+                if *state == Transfer::Undecided {
                     *state = decided(registered.as_ref().map(drop));
                 }
                 if let Err(source) = &registered {
@@ -121,15 +111,15 @@ impl Facts {
     }
 }
 
-fn decided(registered: Result<(), &io::Error>) -> State {
+fn decided(registered: Result<(), &io::Error>) -> Transfer {
     match registered {
         Ok(()) => {
             info!("reads and writes bypass this process");
-            State::On
+            Transfer::Passthrough
         }
         Err(source) => {
             info!(%source, "reads and writes go through this process");
-            State::Off(source.to_string())
+            Transfer::Served(source.to_string())
         }
     }
 }

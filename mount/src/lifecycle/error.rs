@@ -14,8 +14,6 @@ pub enum MountError {
     NotEmpty { path: PathBuf },
     #[error("`{name}` ({kind}) is mounted at {} already", path.display())]
     Occupied { path: PathBuf, kind: String, name: String },
-    #[error("cannot open {} to show it read-write", path.display())]
-    Backing { path: PathBuf, source: io::Error },
     #[error("cannot open /dev/fuse")]
     Device { source: io::Error },
     #[error("fusermount3, which ordinary users mount with, is not installed")]
@@ -45,7 +43,7 @@ impl MountError {
                 Some("install the package `fuse3` (`apt install fuse3`, `dnf install fuse3`, `apk add fuse3`)")
             }
             Self::NotForEverybody => Some("put a line `user_allow_other` into /etc/fuse.conf"),
-            Self::Backing { .. } | Self::Refused { .. } | Self::Unresponsive { .. } => None,
+            Self::Refused { .. } | Self::Unresponsive { .. } => None,
         }
     }
 }

@@ -20,7 +20,6 @@ pub use notifier::Notifier;
 
 pub(crate) use abort::abort;
 pub(crate) use attach::attach;
-pub(crate) use in_flight::InFlight;
-pub(crate) use in_flight::Token;
+pub(crate) use in_flight::{InFlight, Token};
 pub(crate) use place::{Place, within};
 pub(crate) use preflight::prepare;

@@ -3,19 +3,13 @@
 mod tree;
 
 use std::io;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fuser::{Config, MountOption, Session, SessionACL};
 use tempfile::TempDir;
 
-use crate::fs::Core;
-use crate::fuse::{Adapter, Facts};
-use crate::{Access, Changing, Made, Observer, Options, Passthrough, Writable};
+use crate::{Access, Changing, Made, Observer, Options, Passthrough, Served, Writable, serve};
 
 pub(crate) use tree::Grove;
 
@@ -106,12 +100,10 @@ pub(crate) fn options(directory: &Path, observer: Arc<Recorder>, passthrough: Pa
 
 /// A mount that lasts as long as the value.
 pub(crate) struct Trial {
+    pub(crate) served: Served,
+    pub(crate) observer: Arc<Recorder>,
     mountpoint: TempDir,
     directory: TempDir,
-    pub(crate) observer: Arc<Recorder>,
-    pub(crate) facts: Arc<Facts>,
-    pub(crate) core: Arc<Core>,
-    session: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Trial {
@@ -123,14 +115,10 @@ impl Trial {
         let (mountpoint, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let observer = Arc::new(Recorder::default());
         let mut options = options(directory.path(), Arc::clone(&observer), passthrough);
+        options.mountpoint = mountpoint.path().to_owned();
         adjust(&mut options);
-        let core = Arc::new(Core::new(&options).unwrap());
-        let adapter = Adapter::new(Arc::clone(&core), passthrough, crate::lifecycle::InFlight::new());
-        let facts = adapter.facts();
-        let session = Session::new(adapter, mountpoint.path(), &config()).unwrap();
-        facts.probe(session.as_fd());
-        let session = Some(std::thread::spawn(move || session.run()));
-        Self { mountpoint, directory, observer, facts, core, session }
+        let served = serve(&options).unwrap();
+        Self { served, observer, mountpoint, directory }
     }
 
     /// Returns where the mount is.
@@ -147,27 +135,4 @@ impl Trial {
     pub(crate) fn behind(&self) -> &Path {
         self.directory.path()
     }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.mountpoint.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()), "the mount stays behind");
-        if let Some(session) = self.session.take() {
-            drop(session.join());
-        }
-    }
-}
-
-fn config() -> Config {
-    let mut config = Config::default();
-    config.mount_options = vec![
-        MountOption::FSName("swamp-trial".to_owned()),
-        MountOption::CUSTOM("subtype=swamp".to_owned()),
-        MountOption::DefaultPermissions,
-        MountOption::Suid,
-        MountOption::Dev,
-    ];
-    config.acl = SessionACL::All;
-    config
 }

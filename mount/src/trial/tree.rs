@@ -16,6 +16,10 @@ pub(crate) enum Leaf {
     Report(&'static str),
     Failing(TreeError),
     Panics,
+    /// Remote, and its fetch panics.
+    Breaks,
+    /// Remote, and its fetch takes longer than anybody should wait.
+    Hangs,
 }
 
 #[derive(Debug)]
@@ -50,6 +54,8 @@ impl Grove {
             ("foreign/denied".to_owned(), Leaf::Failing(TreeError::Denied)),
             ("foreign/gone".to_owned(), Leaf::Failing(TreeError::Stale)),
             ("foreign/panics".to_owned(), Leaf::Panics),
+            ("foreign/breaks".to_owned(), Leaf::Breaks),
+            ("foreign/hangs".to_owned(), Leaf::Hangs),
             (".swamp/report".to_owned(), Leaf::Report("a report\n")),
         ];
         leaves.extend((0..2500).map(|index| (format!("many/{index:04}"), Leaf::Bytes("x"))));
@@ -99,7 +105,9 @@ impl Tree for Grove {
         let (kind, size) = match self.nodes.get(&node.0).ok_or(TreeError::Stale)? {
             Node::Directory(_) => (Kind::Directory, None),
             Node::File(Leaf::Bytes(text) | Leaf::Remote(text, true)) => (Kind::File, Some(text.len() as u64)),
-            Node::File(Leaf::Remote(_, false) | Leaf::Failing(_) | Leaf::Panics) => (Kind::File, None),
+            Node::File(Leaf::Remote(_, false) | Leaf::Failing(_) | Leaf::Panics | Leaf::Breaks | Leaf::Hangs) => {
+                (Kind::File, None)
+            }
             Node::File(Leaf::Report(_)) => (Kind::Report, None),
         };
         Ok(Attr { kind, size, modified: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) })
@@ -126,14 +134,22 @@ impl Tree for Grove {
     fn open(&self, file: NodeId) -> Result<Opened, TreeError> {
         match self.leaf(file)? {
             Leaf::Bytes(text) | Leaf::Report(text) => Ok(Opened::Bytes(Bytes::from_static(text.as_bytes()))),
-            Leaf::Remote(..) => Ok(Opened::Remote),
+            Leaf::Remote(..) | Leaf::Breaks | Leaf::Hangs => Ok(Opened::Remote),
             Leaf::Failing(error) => Err(*error),
             Leaf::Panics => panic!("asked for"),
         }
     }
 
     fn fetch(&self, file: NodeId, part: &Part) -> Result<Fetched, TreeError> {
-        let Leaf::Remote(text, _) = self.leaf(file)? else { return Err(TreeError::Input) };
+        let text = match self.leaf(file)? {
+            Leaf::Remote(text, _) => text,
+            Leaf::Breaks => panic!("asked for"),
+            Leaf::Hangs => {
+                std::thread::park_timeout(Duration::from_secs(2));
+                return Err(TreeError::TimedOut);
+            }
+            Leaf::Bytes(_) | Leaf::Report(_) | Leaf::Failing(_) | Leaf::Panics => return Err(TreeError::Input),
+        };
         let all = Bytes::from_static(text.as_bytes());
         let bytes = match part {
             Part::Whole => all.clone(),

@@ -4,9 +4,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 
-use crate::fuse::State;
 use crate::trial::Trial;
-use crate::{Passthrough, TreeError};
+use crate::{Passthrough, Transfer};
 
 fn everyday(passthrough: Passthrough) {
     let trial = Trial::new(passthrough);
@@ -33,8 +32,8 @@ fn everyday(passthrough: Passthrough) {
 
 #[test]
 fn passthrough_is_taken_where_it_is_there() {
-    assert_eq!(Trial::new(Passthrough::Auto).facts.passthrough(), State::On);
-    assert_eq!(Trial::new(Passthrough::Off).facts.passthrough(), State::Off("it was switched off".to_owned()));
+    assert_eq!(Trial::new(Passthrough::Auto).served.transfer(), Transfer::Passthrough);
+    assert_eq!(Trial::new(Passthrough::Off).served.transfer(), Transfer::Served("it was switched off".to_owned()));
 }
 
 #[test]
@@ -77,14 +76,4 @@ fn a_panic_is_an_error_and_the_mount_lives_on() {
 
     assert_eq!(error.raw_os_error(), Some(5));
     assert_eq!(fs::read_to_string(trial.root().join("foreign/known")).unwrap(), "known bytes");
-}
-
-#[test]
-fn failures_of_the_tree_have_their_numbers() {
-    let trial = Trial::new(Passthrough::Auto);
-    let errno = |name: &str| fs::read(trial.root().join("foreign").join(name)).unwrap_err().raw_os_error();
-
-    assert_eq!(errno("denied"), Some(crate::errno::of_tree(TreeError::Denied).raw_os_error()));
-    assert_eq!(errno("gone"), Some(crate::errno::of_tree(TreeError::Stale).raw_os_error()));
-    assert_eq!(errno("missing"), Some(2));
 }

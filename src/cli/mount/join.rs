@@ -10,7 +10,7 @@ use swamp::fsutil::FileError;
 use swamp::mounting::{Admission, Attributes, Links, MountFacts, MountReports, Recorder};
 use swamp::repo::Repo;
 use swamp::tree::{Datastore, MountedTree, Reports, TreeParts};
-use swamp_mount::{Access, InvalidMountId, Mount, MountError, Options, Passthrough, Unmounted, Waited, Writable};
+use swamp_mount::{Access, InvalidMountId, MountError, Options, Passthrough, Transfer, Unmounted, Waited, Writable};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -47,9 +47,9 @@ pub(super) struct Parts<'a> {
     pub(super) arguments: &'a MountArguments,
 }
 
-impl Served for Mount {
+impl Served for swamp_mount::Served {
     fn wait(&self, timeout: Duration) -> Result<bool, Failed> {
-        let waited = Self::wait(self, timeout).map_err(|error| MountFailure::Mechanism {
+        let waited = self.mount().wait(timeout).map_err(|error| MountFailure::Mechanism {
             kind: Kind::Unavailable,
             hint: Some("nothing is lost; mount again".to_owned()),
             source: Box::new(error),
@@ -58,30 +58,37 @@ impl Served for Mount {
     }
 
     fn unmount(&self, grace: Duration) {
-        if Self::unmount(self, grace) == Unmounted::CutOff {
+        if self.mount().unmount(grace) == Unmounted::CutOff {
             warn!("somebody still used the mount and was cut off");
         }
     }
 
     fn id(&self) -> String {
-        Self::id(self).to_string()
+        self.mount().id().to_string()
     }
 
     fn names_changed(&self) {
-        self.notifier().names_changed();
+        self.mount().notifier().names_changed();
     }
 
     fn facts(&self) -> MountFacts {
-        let (passthrough, usage) = (self.passthrough(), self.usage());
+        let (usage, inodes) = (self.usage(), self.inodes());
+        let passthrough_reason = match self.transfer() {
+            Transfer::Passthrough => None,
+            Transfer::Served(reason) => Some(reason),
+            Transfer::Undecided => Some("the first file that is opened decides".to_owned()),
+        };
         let counters = [
+            ("inodes", inodes.known as u64),
+            ("descriptors", inodes.open as u64),
             ("cache_hits", usage.hits),
             ("cache_misses", usage.misses),
             ("fetches", usage.fetches),
             ("fetched_bytes", usage.fetched_bytes),
         ];
         MountFacts {
-            passthrough: passthrough.is_ok(),
-            passthrough_reason: passthrough.err(),
+            passthrough: passthrough_reason.is_none(),
+            passthrough_reason,
             cache_bytes: usage.bytes,
             cache_bytes_max: usage.bytes_max,
             counters: counters.map(|(name, value)| (name.to_owned(), value)).into(),
@@ -126,12 +133,12 @@ pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Serv
         cache_bytes: arguments.cache_bytes,
         deadline: arguments.deadline,
     };
-    let mount = Mount::new(&options).map_err(|error| MountFailure::Mechanism {
+    let served = swamp_mount::serve(&options).map_err(|error| MountFailure::Mechanism {
         kind: kind_of(&error),
         hint: error.hint().map(str::to_owned),
         source: Box::new(error),
     })?;
-    Ok(Arc::new(mount))
+    Ok(Arc::new(served))
 }
 
 /// What names the mounts of a repository in the list of mounts, where a comma would end the name.
@@ -144,7 +151,7 @@ fn kind_of(error: &MountError) -> Kind {
     match error {
         MountError::Mountpoint { .. } | MountError::NotEmpty { .. } | MountError::Occupied { .. } => Kind::Invalid,
         MountError::Device { .. } | MountError::NoFusermount | MountError::NotForEverybody => Kind::Invalid,
-        MountError::Backing { .. } | MountError::Refused { .. } => Kind::Denied,
+        MountError::Refused { .. } => Kind::Denied,
         _ => Kind::Unavailable,
     }
 }

@@ -79,7 +79,7 @@ fn options(mountpoint: &Path) -> Options {
 
 fn mount_with(options: &Options, in_flight: Arc<InFlight>, lookup: Lookup) -> Result<Mount, MountError> {
     let ttl = Duration::from_hours(1);
-    Mount::serving(options, Simple { in_flight: Arc::clone(&in_flight), lookup, ttl }, in_flight, |_| ())
+    Mount::new(options, Simple { in_flight: Arc::clone(&in_flight), lookup, ttl }, in_flight, |_| ())
 }
 
 fn mount(mountpoint: &Path) -> Mount {

@@ -138,7 +138,7 @@ fn the_connection_is_shown_before_anything_is_asked() {
     let simple = Simple { in_flight: Arc::clone(&in_flight), lookup, ttl: Duration::ZERO };
     let mut shown = None;
 
-    let mount = Mount::serving(&options(directory.path()), simple, in_flight, |connection| {
+    let mount = Mount::new(&options(directory.path()), simple, in_flight, |connection| {
         let kind = rustix::fs::fstat(connection).map(|found| rustix::fs::FileType::from_raw_mode(found.st_mode));
         shown = Some((kind, asked.load(Ordering::SeqCst)));
     });

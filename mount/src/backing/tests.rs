@@ -1,0 +1,104 @@
+//! A backing directory with fewer descriptors than inodes.
+#![expect(clippy::disallowed_methods, reason = "the directory is changed behind our back")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::sync::Arc;
+
+use rustix::fs::{OFlags, RenameFlags};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use super::Backing;
+use crate::trial::Recorder;
+
+/// A directory `a/b` with a file, and its inodes, of which one may have a descriptor.
+struct Narrow {
+    directory: TempDir,
+    backing: Backing,
+    a: u64,
+    b: u64,
+    file: u64,
+}
+
+fn narrow() -> Narrow {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir_all(directory.path().join("a/b")).unwrap();
+    fs::write(directory.path().join("a/b/file"), "text").unwrap();
+    let observer = Arc::new(Recorder::default());
+    let backing = Backing::with_descriptors(directory.path(), observer, false, 1).unwrap();
+    let find = |parent: u64, name: &str| backing.lookup(parent, OsStr::new(name)).unwrap().attributes.number;
+    let a = find(backing.root(), "a");
+    let b = find(a, "b");
+    let file = find(b, "file");
+    Narrow { directory, backing, a, b, file }
+}
+
+impl Narrow {
+    fn read(&self) -> Result<String, Errno> {
+        let file = self.backing.open_file(self.file, OFlags::RDONLY)?;
+        let mut buffer = [0; 16];
+        let length = self.backing.read(&file, 0, &mut buffer)?;
+        self.backing.close_file(&file);
+        Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+}
+
+#[test]
+fn what_has_no_descriptor_is_found_again_by_its_name() {
+    let narrow = narrow();
+
+    assert_eq!(narrow.read(), Ok("text".to_owned()));
+    narrow.backing.attributes(narrow.a, None).unwrap();
+    assert_eq!(narrow.read(), Ok("text".to_owned()));
+    // The root's own is not counted.
+    assert_eq!(narrow.backing.usage().open, 2);
+}
+
+#[test]
+fn what_has_no_descriptor_is_found_again_after_renames() {
+    let narrow = narrow();
+    let root = narrow.backing.root();
+
+    let rename = |source: (u64, &str), target: (u64, &str)| {
+        let (source, target) = ((source.0, OsStr::new(source.1)), (target.0, OsStr::new(target.1)));
+        narrow.backing.rename(source, target, RenameFlags::empty()).unwrap();
+    };
+    rename((narrow.b, "file"), (root, "moved"));
+    rename((narrow.a, "b"), (root, "c"));
+    rename((root, "moved"), (narrow.b, "again"));
+    rename((root, "a"), (narrow.b, "inner"));
+
+    assert_eq!(narrow.read(), Ok("text".to_owned()));
+    narrow.backing.attributes(narrow.a, None).unwrap();
+    assert!(narrow.directory.path().join("c/again").exists());
+}
+
+#[test]
+fn what_was_removed_is_still_there_for_whom_knows_it() {
+    let narrow = narrow();
+    let file = narrow.backing.open_file(narrow.file, OFlags::RDONLY).unwrap();
+
+    narrow.backing.unlink(narrow.b, OsStr::new("file")).unwrap();
+    narrow.backing.remove_directory(narrow.a, OsStr::new("b")).unwrap();
+
+    assert_eq!(narrow.backing.attributes(narrow.file, Some(&file)).unwrap().attributes.links, 0);
+    assert_eq!(narrow.backing.attributes(narrow.file, None).unwrap().attributes.links, 0);
+    assert_eq!(narrow.backing.attributes(narrow.b, None).unwrap().attributes.links, 0);
+    assert_eq!(narrow.read(), Ok("text".to_owned()));
+    narrow.backing.close_file(&file);
+    narrow.backing.forget(narrow.file, 1);
+    assert_eq!(narrow.read(), Err(Errno::STALE));
+}
+
+#[test]
+fn another_file_by_the_same_name_is_another_inode() {
+    let narrow = narrow();
+    narrow.read().unwrap();
+    narrow.backing.table.descriptor(narrow.a).unwrap();
+    fs::write(narrow.directory.path().join("new"), "other").unwrap();
+    fs::rename(narrow.directory.path().join("new"), narrow.directory.path().join("a/b/file")).unwrap();
+
+    assert_eq!(narrow.read(), Err(Errno::STALE));
+    assert_ne!(narrow.backing.lookup(narrow.b, OsStr::new("file")).unwrap().attributes.number, narrow.file);
+}

@@ -1,0 +1,166 @@
+//! What the observer hears, and when.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt as _, symlink};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::Passthrough;
+use crate::trial::{Heard, Trial};
+
+fn changing(path: &str) -> Heard {
+    Heard::Changing(PathBuf::from(path))
+}
+
+fn done(path: &str) -> Heard {
+    Heard::Done(PathBuf::from(path))
+}
+
+fn changed(path: &str) -> Heard {
+    Heard::Changed(PathBuf::from(path))
+}
+
+/// Waits for what the kernel tells after the fact: a close is over before its release is heard of.
+fn await_heard(trial: &Trial, awaited: &Heard) -> Vec<Heard> {
+    let mut heard = Vec::new();
+    for _ in 0..1000 {
+        heard.extend(trial.observer.heard());
+        if heard.contains(awaited) {
+            return heard;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    panic!("{awaited:?} is not among {heard:?}");
+}
+
+/// A mount whose writable directory has `d/file`.
+fn trial(passthrough: Passthrough) -> Trial {
+    let trial = Trial::new(passthrough);
+    fs::create_dir_all(trial.behind().join("d")).unwrap();
+    fs::create_dir_all(trial.behind().join("e")).unwrap();
+    fs::write(trial.behind().join("d/file"), "old").unwrap();
+    trial
+}
+
+#[test]
+fn names_are_recorded_before_they_change_and_told_of_afterwards() {
+    let trial = trial(Passthrough::Auto);
+    let own = trial.own();
+
+    fs::create_dir(own.join("d/sub")).unwrap();
+    assert_eq!(trial.observer.heard(), [changing("d"), changed("d/sub"), done("d")]);
+    symlink("x", own.join("d/link")).unwrap();
+    assert_eq!(trial.observer.heard(), [changing("d"), changed("d/link"), done("d")]);
+    fs::rename(own.join("d/file"), own.join("e/file")).unwrap();
+    let both = [changing("d"), changing("e"), changed("d/file"), changed("e/file"), done("d"), done("e")];
+    assert_eq!(trial.observer.heard(), both);
+    fs::remove_file(own.join("e/file")).unwrap();
+    assert_eq!(trial.observer.heard(), [changing("e"), changed("e/file"), done("e")]);
+    fs::remove_dir(own.join("d/sub")).unwrap();
+    assert_eq!(trial.observer.heard(), [changing("d"), changed("d/sub"), done("d")]);
+}
+
+#[test]
+fn a_directory_is_recorded_as_long_as_a_file_in_it_can_be_written() {
+    for passthrough in [Passthrough::Auto, Passthrough::Off] {
+        let trial = trial(passthrough);
+        let file = OpenOptions::new().write(true).open(trial.own().join("d/file")).unwrap();
+
+        assert_eq!(trial.observer.heard(), [changing("d")]);
+        file.write_all_at(b"new", 0).unwrap();
+        assert_eq!(trial.observer.heard(), []);
+        drop(file);
+        let heard = await_heard(&trial, &done("d"));
+
+        assert_eq!(heard, [changed("d/file"), done("d")]);
+    }
+}
+
+#[test]
+fn reading_is_nobodys_business() {
+    let trial = trial(Passthrough::Auto);
+
+    assert_eq!(fs::read_to_string(trial.own().join("d/file")).unwrap(), "old");
+
+    assert_eq!(trial.observer.heard(), []);
+}
+
+#[test]
+fn an_open_file_that_is_moved_is_recorded_where_it_is() {
+    let trial = trial(Passthrough::Auto);
+    let file = OpenOptions::new().write(true).open(trial.own().join("d/file")).unwrap();
+    fs::rename(trial.own().join("d"), trial.own().join("moved")).unwrap();
+
+    let heard = trial.observer.heard();
+
+    // The record of the new place is made while that of the rename still lasts.
+    let position = |wanted: &Heard| heard.iter().position(|heard| heard == wanted);
+    assert!(position(&changing("moved")).is_some_and(|made| position(&done("")).is_some_and(|ended| made < ended)));
+    assert_eq!(position(&done("moved")), None);
+    drop(file);
+    assert!(await_heard(&trial, &done("moved")).contains(&changed("moved/file")));
+}
+
+#[test]
+fn every_directory_of_a_file_with_two_names_is_recorded() {
+    let trial = trial(Passthrough::Auto);
+    fs::hard_link(trial.own().join("d/file"), trial.own().join("e/other")).unwrap();
+    trial.observer.heard();
+
+    drop(OpenOptions::new().append(true).open(trial.own().join("e/other")).unwrap());
+
+    let heard = await_heard(&trial, &done("e"));
+    assert!(heard.contains(&changing("d")) && heard.contains(&changing("e")), "{heard:?}");
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_done() {
+    let trial = trial(Passthrough::Auto);
+    let own = trial.own();
+    trial.observer.broken.store(true, Ordering::SeqCst);
+
+    let failures = [
+        fs::write(own.join("d/file"), "new"),
+        fs::write(own.join("d/made"), "new"),
+        fs::create_dir(own.join("d/sub")),
+        fs::remove_file(own.join("d/file")),
+        fs::rename(own.join("d/file"), own.join("e/file")),
+        fs::set_permissions(own.join("d/file"), fs::metadata(own.join("e")).unwrap().permissions()),
+    ];
+
+    assert!(failures.iter().all(|failure| failure.as_ref().is_err_and(|error| error.raw_os_error() == Some(5))));
+    assert_eq!(fs::read_to_string(trial.behind().join("d/file")).unwrap(), "old");
+    assert_eq!(fs::read_dir(trial.behind().join("d")).unwrap().count(), 1);
+}
+
+#[test]
+fn names_that_are_not_admitted_are_not_made() {
+    let trial = trial(Passthrough::Auto);
+    let own = trial.own();
+
+    let failures = [
+        fs::write(own.join("refused"), "new"),
+        fs::create_dir(own.join("d/refused")),
+        symlink("x", own.join("refused-link")),
+        fs::rename(own.join("d/file"), own.join("refused-target")),
+        fs::hard_link(own.join("d/file"), own.join("refused-name")),
+    ];
+
+    assert!(failures.iter().all(|failure| failure.as_ref().is_err_and(|error| error.raw_os_error() == Some(1))));
+    assert_eq!(fs::read_dir(trial.behind()).unwrap().count(), 2);
+}
+
+#[test]
+fn fsync_settles_the_record() {
+    let trial = trial(Passthrough::Auto);
+    let mut file = File::create(trial.own().join("d/file")).unwrap();
+    file.write_all(b"new").unwrap();
+    trial.observer.heard();
+
+    file.sync_all().unwrap();
+    File::open(trial.own().join("d")).unwrap().sync_all().unwrap();
+
+    assert_eq!(trial.observer.heard(), [Heard::Settled, Heard::Settled]);
+}
