@@ -1,0 +1,27 @@
+//! Coming and going: what is checked before mounting, how it is mounted, watched, given up and cleaned up after.
+
+mod abort;
+mod attach;
+mod diagnosis;
+mod error;
+pub(crate) mod fusermount;
+mod guardian;
+mod in_flight;
+mod notifier;
+mod place;
+mod preflight;
+#[cfg(test)]
+mod tests;
+
+pub use diagnosis::{Device, Diagnosis, diagnose};
+pub use error::{MountError, ServeError};
+pub use guardian::guard;
+pub use notifier::Notifier;
+
+pub(crate) use abort::abort;
+pub(crate) use attach::attach;
+pub(crate) use in_flight::InFlight;
+#[cfg_attr(not(test), expect(unused_imports, reason = "for the adapter"))]
+pub(crate) use in_flight::Token;
+pub(crate) use place::{Place, within};
+pub(crate) use preflight::prepare;
