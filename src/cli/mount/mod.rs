@@ -15,7 +15,7 @@ use swamp::mounting::control::{Answer, ControlError};
 use super::context::Context;
 use super::report::{Failed, Outcome};
 
-pub(crate) use arguments::{GuardianArguments, MountArguments, UnmountArguments};
+pub(crate) use arguments::{GuardianArguments, MOUNTPOINT, MountArguments, UnmountArguments};
 pub(crate) use serve::log_file;
 
 /// How long the end of a mount may take beside pushing: users finish, threads end, locks are released.

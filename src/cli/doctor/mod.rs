@@ -1,5 +1,7 @@
 //! `swamp doctor`: whether everything that swamp needs is as it must be.
 
+mod machine;
+
 use std::path::Path;
 
 use clap::Args;
@@ -10,6 +12,7 @@ use swamp::repo::Repo;
 
 use super::context::Context;
 use super::datastore::status::{examine, with_causes};
+use super::mount::MOUNTPOINT;
 use super::report::{Failed, Outcome};
 
 /// Check repository, datastore, locks, catalog and this machine
@@ -68,7 +71,7 @@ pub(crate) async fn run(_: DoctorArguments, context: &Context) -> Outcome {
             checks.push(Check::failed("repository", Severity::Error, with_causes(&error), error.hint()));
         }
     }
-    checks.push(fuse(context));
+    checks.extend(machine::checks(&swamp_mount::diagnose(Path::new(MOUNTPOINT))));
     let is_sick = checks.iter().any(|check| !check.passed && check.severity == Severity::Error);
     let diagnosis = Diagnosis { overall_status: if is_sick { "fail" } else { "pass" }, checks };
     context.output.emit(&diagnosis, human)?;
@@ -136,19 +139,6 @@ fn catalog(repo: &Repo) -> Check {
         Ok(rows) => Check::passed(name, format!("the catalog knows all {rows} versions that are here")),
         Err(error) => Check::failed(name, Severity::Error, with_causes(&error), error.hint()),
     }
-}
-
-/// Whether this machine can mount: the kernel's device, and the helper that mounts for ordinary users.
-fn fuse(context: &Context) -> Check {
-    let name = "fuse";
-    let has_helper = context.environment.program("fusermount3").is_some();
-    let missing = match (Path::new("/dev/fuse").exists(), has_helper) {
-        (true, true) => return Check::passed(name, "/dev/fuse and fusermount3 are there"),
-        (false, _) => "there is no /dev/fuse",
-        (true, false) => "there is no `fusermount3`",
-    };
-    let hint = "install the package fuse3 and load the kernel module; everything but mounting works without".to_owned();
-    Check::failed(name, Severity::Warning, missing, Some(hint))
 }
 
 fn human(diagnosis: &Diagnosis) -> String {
