@@ -75,6 +75,11 @@ impl Running {
         Self { child, stdout, stderr, started, place: place.to_owned(), line, transcript: transcript.clone() }
     }
 
+    /// Returns the process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the end; hanging fails the story.
     pub fn finish(self) -> Outcome {
         self.finish_within(Duration::from_secs(COMMAND_SECONDS_MAX))

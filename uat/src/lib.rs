@@ -16,6 +16,7 @@ mod command;
 mod datastore;
 mod files;
 mod machine;
+mod mounted;
 mod scene;
 mod transcript;
 
@@ -24,6 +25,7 @@ pub use command::{COMMAND_SECONDS_MAX, Outcome, Running};
 pub use datastore::{Backend, Datastore};
 pub use files::{files_below, files_containing};
 pub use machine::{Machine, Repository};
+pub use mounted::{MOUNT_PATIENCE, Mounted};
 pub use scene::Scene;
 
 /// Makes two tests of every story named: one on a directory, one on S3.

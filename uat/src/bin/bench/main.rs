@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a benchmark that cannot measure has nothing to say")]
 
 mod catalog;
+mod mount;
 mod predicates;
 mod query;
 mod report;
@@ -33,6 +34,8 @@ enum Command {
     Sync(SyncArguments),
     /// Query a catalog of many rows: pushed down, by the same SQL written by hand, and evaluated row by row
     Query(QueryArguments),
+    /// Read and write through a mount: the own namespace against its directory, foreign ones against the wire
+    Mount(MountArguments),
     /// Print the first column of an SQL query
     #[command(hide = true)]
     Sql(SqlArguments),
@@ -68,6 +71,28 @@ struct QueryArguments {
 }
 
 #[derive(Debug, Args)]
+struct MountArguments {
+    /// How often each comparison is made; the median counts
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Rows of the foreign catalog that is walked
+    #[arg(long, default_value_t = 100_000)]
+    rows: u64,
+    /// Rows of the foreign catalog whose memory is measured
+    #[arg(long, default_value_t = 1_000_000)]
+    rows_memory: u64,
+    /// Length of the large foreign object, in MiB
+    #[arg(long, default_value_t = 1024)]
+    object_mib: u64,
+    /// Round-trip times to the server, in milliseconds
+    #[arg(long, value_delimiter = ',', default_value = "0,30")]
+    rtt_ms: Vec<u64>,
+    /// Where to write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct SqlArguments {
     #[arg(long)]
     database: PathBuf,
@@ -89,6 +114,15 @@ fn main() -> ExitCode {
         Command::Query(arguments) => {
             let report = query::run(arguments.rows, arguments.repeat);
             query::print(&report);
+            if let Some(path) = arguments.json {
+                report::write(&report, &path);
+            }
+            ExitCode::SUCCESS
+        }
+        Command::Mount(arguments) => {
+            let MountArguments { repeat, rows, rows_memory, object_mib, .. } = arguments;
+            let report = mount::run(mount::Size { repeat, rows, rows_memory, object_mib }, &arguments.rtt_ms);
+            mount::print(&report);
             if let Some(path) = arguments.json {
                 report::write(&report, &path);
             }

@@ -1,0 +1,141 @@
+//! A mount that is killed at any moment loses nothing that was synced, and forgets nothing that was not pushed.
+#![expect(clippy::disallowed_methods, reason = "stories live outside the program: real time, plain files")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use swamp_uat::{Backend, Mounted, Repository, Scene};
+
+/// How often the mount is killed.
+const ROUNDS: u64 = 200;
+
+/// Where everything is written, below the namespace.
+const DIRECTORY: &str = "infra/files/load";
+
+/// What was acknowledged as durable: path to content.
+type Synced = BTreeMap<String, Vec<u8>>;
+
+/// A reproducible, ill-behaved number.
+fn scrambled(number: u64) -> u64 {
+    let mixed = (number ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 31)
+}
+
+/// Writes, replaces and removes files until the mount dies; returns what was acknowledged after a sync, and what may or may
+/// not have happened because the mount died during it.
+fn load(mount: &Path, round: u64, stop: &AtomicBool, synced: &mut Synced) -> Option<String> {
+    for step in 0_u64.. {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seed = scrambled(round << 20 | step);
+        let path = format!("{DIRECTORY}/d{}/f{}", seed % 5, seed / 5 % 40);
+        let content = format!("{round}.{step} ").repeat(usize::try_from(seed % 700).expect("small") + 1).into_bytes();
+        if apply(mount, &path, &content, seed).is_err() {
+            return Some(path);
+        }
+        match seed / 7 % 5 {
+            0 => synced.remove(&path),
+            _ => synced.insert(path, content),
+        };
+    }
+    None
+}
+
+/// Does one change and makes it durable.
+fn apply(mount: &Path, path: &str, content: &[u8], seed: u64) -> std::io::Result<()> {
+    let target = mount.join(path);
+    let parent = target.parent().expect("below the mount");
+    fs::create_dir_all(parent)?;
+    match seed / 7 % 5 {
+        0 => {
+            if target.exists() {
+                fs::remove_file(&target)?;
+            }
+        }
+        1 => {
+            let aside = target.with_extension("tmp");
+            let mut file = File::create(&aside)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&aside, &target)?;
+        }
+        _ => {
+            let mut file = File::create(&target)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+        }
+    }
+    File::open(parent)?.sync_all()
+}
+
+/// Mounts, loads, kills; returns what was being changed at that moment.
+fn round(repository: &Repository, number: u64, synced: &mut Synced) -> Option<String> {
+    // Every other mount pushes all the time, so that pushes are killed as well.
+    let pushing = ["--push-delay", "10ms", "--push-max-delay", "50ms"];
+    let args: &[&str] = if number.is_multiple_of(2) { &pushing } else { &["--no-push"] };
+    let mount = Mounted::new(repository, args);
+    let stop = AtomicBool::new(false);
+    let root = mount.root().to_owned();
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| load(&root, number, &stop, synced));
+        thread::sleep(Duration::from_millis(scrambled(number) % 150));
+        let directory = mount.kill();
+        stop.store(true, Ordering::Relaxed);
+        let torn = worker.join().expect("the load does not panic");
+        drop(directory);
+        torn
+    })
+}
+
+fn assert_present(root: &Path, synced: &Synced) {
+    for (path, content) in synced {
+        let found = fs::read(root.join(path)).map_err(|error| error.to_string());
+        assert!(
+            found.as_ref() == Ok(content),
+            "{path} is not what was synced last: {:?}",
+            found.map(|bytes| bytes.len())
+        );
+    }
+}
+
+#[test]
+fn a_mount_killed_at_any_moment_keeps_what_was_synced_and_pushes_the_rest() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let mut synced = Synced::new();
+    for number in 0..ROUNDS {
+        if let Some(torn) = round(&repository, number, &mut synced) {
+            // It may have happened or not: whatever is there now counts.
+            synced.remove(&torn);
+        }
+        if number % 10 == 9 {
+            let mount = Mounted::new(&repository, &["--no-push"]);
+            assert_present(mount.root(), &synced);
+            drop(mount.kill());
+        }
+    }
+
+    let mount = Mounted::new(&repository, &[]);
+    assert_present(mount.root(), &synced);
+    let local = swamp_uat::files_below(&mount.path("infra/files"));
+    mount.flushed();
+
+    let objects = scene.datastore().objects();
+    let remote: BTreeMap<String, Vec<u8>> = objects
+        .into_iter()
+        .filter_map(|(key, bytes)| Some((key.strip_prefix("infra/files/")?.to_owned(), bytes)))
+        .collect();
+    let is_pushed = |path: &String| Path::new(path).extension().is_none_or(|extension| extension != "tmp");
+    let local: BTreeMap<String, Vec<u8>> = local.into_iter().filter(|(path, _)| is_pushed(path)).collect();
+    assert!(local.len() > 50, "the load did little: {}", local.len());
+    assert_eq!(remote.keys().collect::<Vec<_>>(), local.keys().collect::<Vec<_>>());
+    assert!(remote == local, "contents differ");
+    let clone = scene.machine("ben").clone_of(&repository);
+    clone.pull();
+}

@@ -1,0 +1,206 @@
+//! Mounts begin, end and die without leaving anything behind that has to be repaired by hand.
+#![expect(clippy::disallowed_methods, reason = "stories live outside the program: real time, plain files")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use swamp_uat::{Backend, MOUNT_PATIENCE, Mounted, Scene};
+
+const SOON: [&str; 4] = ["--push-delay", "100ms", "--push-max-delay", "500ms"];
+
+fn is_mounted(directory: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("it is Linux");
+    mounts.lines().any(|line| line.split(' ').nth(4) == directory.to_str())
+}
+
+fn wait(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + MOUNT_PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &["--no-push"]);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    fs::write(mount.path("infra/files/report.txt"), b"written").expect("own");
+
+    let directory = mount.kill();
+    wait("the guardian detaches", || !is_mounted(directory.path()));
+    let again = Mounted::new(&repository, &SOON);
+    again.flushed();
+
+    assert_eq!(scene.datastore().objects().get("infra/files/report.txt").map(Vec::as_slice), Some(&b"written"[..]));
+}
+
+#[test]
+fn a_terminated_mount_flushes_first() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &["--push-delay", "1h", "--push-max-delay", "1h"]);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    fs::write(mount.path("infra/files/report.txt"), b"written").expect("own");
+    let root = mount.root().to_owned();
+
+    mount.signal("TERM");
+    let ended = mount.ended();
+
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!is_mounted(&root));
+    assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
+}
+
+#[test]
+fn unmounting_from_outside_ends_the_mount_after_a_flush() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &["--push-delay", "1h", "--push-max-delay", "1h"]);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    fs::write(mount.path("infra/files/report.txt"), b"written").expect("own");
+
+    let umount = Command::new("umount").arg(mount.root()).output().expect("umount is there");
+    assert!(umount.status.success(), "{}", String::from_utf8_lossy(&umount.stderr));
+    let ended = mount.ended();
+
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
+}
+
+#[test]
+fn a_second_mount_of_one_cache_is_refused_and_names_the_first() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &[]);
+    let elsewhere = tempfile::tempdir().expect("a directory");
+
+    let second = repository.run(&["mount", elsewhere.path().to_str().expect("plain")]);
+
+    assert_eq!(second.code, Some(75), "{}", second.stderr);
+    assert!(second.stderr.contains(&mount.pid().to_string()), "{}", second.stderr);
+    assert!(second.stderr.contains(mount.root().to_str().expect("plain")), "{}", second.stderr);
+    mount.flushed();
+}
+
+#[test]
+fn another_file_systems_mount_is_never_touched() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(directory.path()).status().expect("mount runs");
+    assert!(mounted.success());
+
+    let mount = repository.run(&["mount", directory.path().to_str().expect("plain")]);
+    let unmount = repository.run(&["unmount", directory.path().to_str().expect("plain")]);
+    let survived = is_mounted(directory.path());
+    Command::new("umount").arg(directory.path()).status().expect("umount runs");
+
+    assert!(survived);
+    assert_eq!(mount.code, Some(2), "{}", mount.stderr);
+    assert!(mount.stderr.contains("tmpfs"), "{}", mount.stderr);
+    assert_ne!(unmount.code, Some(0), "{}", unmount.stderr);
+}
+
+#[test]
+fn a_daemon_answers_when_the_command_returns() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("plain");
+
+    repository.ok(&["mount", path, "--daemon"]);
+    let is_there = directory.path().join(".swamp/status.json").exists();
+    fs::create_dir_all(directory.path().join("infra/files")).expect("own");
+    fs::write(directory.path().join("infra/files/report.txt"), b"written").expect("own");
+    repository.ok(&["unmount", path]);
+
+    assert!(is_there);
+    assert!(!is_mounted(directory.path()));
+    assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
+}
+
+#[test]
+fn a_busy_mount_is_unmounted_all_the_same() {
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &SOON);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    let open = fs::File::create(mount.path("infra/files/open")).expect("own");
+    let root = mount.root().to_owned();
+
+    let (unmount, ended) = mount.unmount(&["--timeout", "10s"]);
+    drop(open);
+
+    assert_eq!((unmount.code, ended.code), (Some(0), Some(0)), "{} {}", unmount.stderr, ended.stderr);
+    assert!(!is_mounted(&root));
+}
+
+#[test]
+fn mounting_needs_no_datastore() {
+    let scene = Scene::new(Backend::S3);
+    let reader = scene.repository("ana", "infra");
+    let owner = scene.repository("ben", "security");
+    owner.put("vault", "motd", b"theirs");
+    owner.push();
+    reader.ok(&["datastore", "catalog", "pull"]);
+    let offline = reader.with("SWAMP_S3_REQUEST_TIMEOUT_MS", "500");
+    scene.datastore().server().faults(swamp_testbed::faults::Rule::new(swamp_testbed::faults::Fault::Stall));
+
+    let mount = Mounted::new(&offline, &["--timeout", "2s"]);
+    let started = Instant::now();
+    let names = mount.names("security/models/vault");
+    let failure = fs::read(mount.path(&format!("security/models/vault/{}", names[0]))).expect_err("it is offline");
+
+    assert_eq!(names.len(), 1);
+    // ETIMEDOUT or EHOSTUNREACH, in time.
+    assert!(matches!(failure.raw_os_error(), Some(110 | 113)), "{failure:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let (_, ended) = mount.unmount(&["--timeout", "1s"]);
+    assert!(matches!(ended.code, Some(0 | 75)), "{}", ended.stderr);
+}
+
+#[test]
+fn an_ordinary_user_mounts_through_fusermount() {
+    // The story of a user of their own: `daemon` exists everywhere and has no privileges.
+    let scene = Scene::new(Backend::S3);
+    let repository = scene.repository("ana", "infra");
+    Command::new("chmod").args(["a+rw", "/dev/fuse"]).status().expect("chmod runs");
+    let root = repository.machine().root().to_owned();
+    let mut above = root.as_path();
+    while let Some(parent) =
+        above.parent().filter(|parent| parent.starts_with(std::env::temp_dir()) && *parent != std::env::temp_dir())
+    {
+        Command::new("chmod").arg("a+rx").arg(parent).status().expect("chmod runs");
+        above = parent;
+    }
+    Command::new("chown").args(["-R", "daemon:daemon"]).arg(&root).status().expect("chown runs");
+    let binary = root.join("swamp");
+    fs::copy(swamp_uat::swamp(), &binary).expect("the binary is there");
+    let mount_directory = root.join("mount");
+    fs::create_dir(&mount_directory).expect("our own");
+    Command::new("chown").arg("daemon:daemon").arg(&mount_directory).status().expect("chown runs");
+    let wrapper: Vec<String> =
+        ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"].iter().map(|&word| word.to_owned()).collect();
+    let user = repository.through(&wrapper).with("SWAMP_BIN", binary.to_str().expect("plain"));
+    let path = mount_directory.to_str().expect("plain").to_owned();
+
+    user.ok(&["mount", &path, "--daemon", "--push-delay", "100ms"]);
+    let written = Command::new("setpriv")
+        .args(["--reuid=daemon", "--regid=daemon", "--clear-groups", "sh", "-euc"])
+        .arg(format!("mkdir -p {path}/infra/files; echo hello > {path}/infra/files/f; cat {path}/infra/files/f; cat {path}/.swamp/status.json"))
+        .output()
+        .expect("sh is there");
+    user.ok(&["unmount", &path]);
+
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    assert!(String::from_utf8_lossy(&written.stdout).starts_with("hello"));
+    assert!(!is_mounted(&mount_directory));
+    assert_eq!(scene.datastore().objects().get("infra/files/f").map(Vec::as_slice), Some(&b"hello\n"[..]));
+}
