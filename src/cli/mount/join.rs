@@ -103,7 +103,8 @@ pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Serv
         catalog: repo.catalog()?,
         namespace: repo.namespace().cloned(),
         store: Arc::clone(repo.store()),
-        datastore: Arc::clone(repo) as Arc<dyn Datastore>,
+        // Connections belong to the runtime they were made on: fetching has a datastore of its own.
+        datastore: Arc::new(context.repo()?) as Arc<dyn Datastore>,
         reports: Arc::clone(reports) as Arc<dyn Reports>,
         refresh: Arc::new((*links).clone()),
         failures: Arc::clone(links.failures()),

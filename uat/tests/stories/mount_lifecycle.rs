@@ -153,7 +153,7 @@ fn mounting_needs_no_datastore() {
     let offline = reader.with("SWAMP_S3_REQUEST_TIMEOUT_MS", "500");
     scene.datastore().server().faults(swamp_testbed::faults::Rule::new(swamp_testbed::faults::Fault::Stall));
 
-    let mount = Mounted::new(&offline, &["--timeout", "2s"]);
+    let mount = Mounted::new(&offline, &["--deadline", "2s"]);
     let started = Instant::now();
     let names = mount.names("security/models/vault");
     let failure = fs::read(mount.path(&format!("security/models/vault/{}", names[0]))).expect_err("it is offline");

@@ -47,7 +47,7 @@ fn walking_a_hundred_thousand_foreign_artifacts_asks_the_datastore_nothing() {
     publish(&scene, &owner, ARTIFACTS);
     reader.ok(&["datastore", "catalog", "pull"]);
     let mount = Mounted::new(&reader, &["--refresh", "1h"]);
-    mount.wait_until("it has settled", || mount.status()["lastRefresh"] != serde_json::Value::Null);
+    mount.wait_until("it has settled", || mount.status()["sync"]["lastRefreshed"] != serde_json::Value::Null);
     let server = scene.datastore().server();
     server.reset_counters();
 
@@ -74,7 +74,7 @@ fn a_small_foreign_file_costs_one_request_and_the_second_time_none() {
     owner.push();
     reader.ok(&["datastore", "catalog", "pull"]);
     let mount = Mounted::new(&reader, &["--refresh", "1h"]);
-    mount.wait_until("it has settled", || mount.status()["lastRefresh"] != serde_json::Value::Null);
+    mount.wait_until("it has settled", || mount.status()["sync"]["lastRefreshed"] != serde_json::Value::Null);
     let server = scene.datastore().server();
     server.reset_counters();
 
@@ -110,7 +110,7 @@ fn an_object_of_many_blocks_is_read_in_parts_and_whole() {
 
     assert_eq!(end[..], content[content.len() - 1000..]);
     assert!(whole == content, "{} bytes of {}", whole.len(), content.len());
-    let cache = mount.status()["cache"].clone();
-    assert!(cache["bytes"].as_u64() <= cache["bytesMax"].as_u64(), "{cache}");
+    let facts = mount.status()["mount"].clone();
+    assert!(facts["cacheBytes"].as_u64() <= facts["cacheBytesMax"].as_u64(), "{facts}");
     mount.flushed();
 }

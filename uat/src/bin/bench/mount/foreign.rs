@@ -65,7 +65,7 @@ pub(super) fn read(rtt_ms: u64, object_mib: u64) -> Vec<Line> {
         reader.ok(&["datastore", "catalog", "pull"]);
     }
     let mounted = Mounted::new(&reader, &["--no-push", "--refresh", "1h"]);
-    mounted.wait_until("it has settled", || mounted.status()["lastRefresh"] != serde_json::Value::Null);
+    mounted.wait_until("it has settled", || mounted.status()["sync"]["lastRefreshed"] != serde_json::Value::Null);
     let mut lines = Vec::new();
     let mut measure = |operation: &str, unit: &'static str, units: u64, work: &mut dyn FnMut()| {
         server.reset_counters();
