@@ -10,6 +10,7 @@ mod conditions;
 pub mod directory;
 mod error;
 pub mod memory;
+mod outage;
 pub mod prefixed;
 pub mod probe;
 pub mod retry;
@@ -29,6 +30,7 @@ use crate::clock::Timestamp;
 use crate::path::RelPath;
 
 pub use error::{BucketError, Source};
+pub use outage::Outage;
 
 /// A bucket shared by the tasks of one command.
 pub type SharedBucket = Arc<dyn Bucket>;

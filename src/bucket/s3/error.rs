@@ -8,7 +8,7 @@ use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
 
 use super::Store;
-use crate::bucket::{BucketError, Source};
+use crate::bucket::{BucketError, Outage, Source};
 
 /// Characters of a server's message that are shown.
 const MESSAGE_CHARS_MAX: usize = 256;
@@ -117,7 +117,8 @@ impl Store {
             }
             None => {}
         }
-        BucketError::Unavailable { operation, key, source: unwrapped(error) }
+        let outage = if is_late(&error) { Outage::TimedOut } else { Outage::Unreachable };
+        BucketError::Unavailable { operation, key, source: outage.caused_by(unwrapped(error)) }
     }
 
     fn refusal(&self, operation: &'static str, key: String, reply: Reply) -> BucketError {
@@ -129,7 +130,10 @@ impl Store {
                 let hint = Some(self.hint(reply.status, reply.code.as_deref()));
                 BucketError::Denied { key, hint, source: reply.into() }
             }
-            Refusal::Busy => BucketError::Unavailable { operation, key, source: reply.into() },
+            Refusal::Busy => {
+                let source = Outage::Failing.caused_by(reply.into());
+                BucketError::Unavailable { operation, key, source }
+            }
             Refusal::Damaged => BucketError::Corrupt { key, source: reply.into() },
             Refusal::Invalid => BucketError::Invalid { operation, key, source: reply.into() },
             Refusal::BucketAbsent => {
@@ -167,6 +171,15 @@ impl Store {
                 self.bucket
             ),
         }
+    }
+}
+
+/// Whether no answer came within the time that was set for one.
+fn is_late<E>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failure) => failure.is_timeout(),
+        _ => false,
     }
 }
 
