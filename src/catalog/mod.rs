@@ -13,6 +13,7 @@
 //!
 //! Several processes and threads may use one file: writers take turns, readers see the last commit and wait for nobody.
 
+mod browse;
 mod codec;
 mod error;
 mod export;
@@ -33,6 +34,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use browse::{Browser, Leaf, NamedModel};
 pub use error::{CatalogError, Source};
 pub use export::Exported;
 pub use foreign::{ForeignState, Pulled};

@@ -14,7 +14,7 @@ use crate::error::{Failure as _, Kind};
 use crate::fsutil;
 
 /// The version of the tables below; any other in a file means that it is made again.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// How long a process waits while another one writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,7 +81,8 @@ CREATE INDEX catalog_by_artifact ON catalog (model_name, data_name);
 CREATE INDEX catalog_by_run ON catalog (workflow_run_id);
 CREATE INDEX latest_by_step ON catalog (namespace, type_normalized, model_id, data_name, step_name) WHERE is_latest = 1;
 CREATE INDEX newest_by_name ON catalog (namespace, type_normalized, model_id, data_name) WHERE is_newest = 1;
-CREATE INDEX newest_by_model_name ON catalog (model_name, namespace, type_normalized, model_id) WHERE is_newest = 1;
+CREATE INDEX newest_by_model_name ON catalog (namespace, model_name, type_normalized, model_id, data_name)
+    WHERE is_newest = 1;
 CREATE INDEX newest_by_model_id ON catalog (namespace, model_id, type_normalized) WHERE is_newest = 1;
 CREATE INDEX newest_by_time ON catalog (created_at) WHERE is_newest = 1;
 CREATE INDEX newest_by_namespace_time ON catalog (namespace, created_at) WHERE is_newest = 1;
