@@ -50,4 +50,5 @@ pub mod path;
 pub mod query;
 pub mod repo;
 pub mod sync;
+pub mod tree;
 pub mod yaml;
