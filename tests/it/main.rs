@@ -6,3 +6,4 @@ mod bucket_directory;
 mod bucket_s3;
 mod pushdown;
 mod sync;
+mod tree;
