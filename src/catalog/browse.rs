@@ -38,15 +38,6 @@ pub struct Leaf {
     pub created_at: Timestamp,
 }
 
-/// A data name with its newest version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newest {
-    /// The newest version.
-    pub leaf: Leaf,
-    /// The `seq` of the oldest version: what stays the same while versions are added.
-    pub oldest_seq: u64,
-}
-
 /// A model as the newest versions of its artifacts name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamedModel {
@@ -74,18 +65,6 @@ macro_rules! leaf {
     };
 }
 
-/// How many columns a leaf has.
-const LEAF_COLUMNS: usize = 12;
-
-/// The oldest version of the artifact of a row of `catalog`.
-macro_rules! oldest {
-    () => {
-        ", (SELECT oldest.seq FROM catalog AS oldest WHERE oldest.namespace = catalog.namespace
-            AND oldest.type_normalized = catalog.type_normalized AND oldest.model_id = catalog.model_id
-            AND oldest.data_name = catalog.data_name ORDER BY oldest.version LIMIT 1)"
-    };
-}
-
 const BY_SEQ: &str = leaf!(" FROM catalog WHERE seq = ?1");
 
 const VERSION: &str = leaf!(
@@ -98,16 +77,15 @@ const VERSIONS: &str = leaf!(
      AND version > ?5 ORDER BY version LIMIT ?6"
 );
 
-const NAMES: &str = concat!(
-    leaf!(),
-    oldest!(),
+const OLDEST: &str = "SELECT seq FROM catalog WHERE namespace = ?1 AND type_normalized = ?2 AND model_id = ?3
+    AND data_name = ?4 ORDER BY version LIMIT 1";
+
+const NAMES: &str = leaf!(
     " FROM catalog INDEXED BY newest_by_name WHERE namespace = ?1 AND type_normalized = ?2 AND model_id = ?3
      AND is_newest = 1 AND data_name > ?4 ORDER BY data_name LIMIT ?5"
 );
 
-const NAME: &str = concat!(
-    leaf!(),
-    oldest!(),
+const NAME: &str = leaf!(
     " FROM catalog INDEXED BY newest_by_name WHERE namespace = ?1 AND type_normalized = ?2 AND model_id = ?3
      AND data_name = ?4 AND is_newest = 1"
 );
@@ -126,16 +104,12 @@ const NEXT_NAMED_MODEL: &str = "SELECT model_name, type_normalized, model_id FRO
     WHERE namespace = ?1 AND is_newest = 1 AND (model_name, type_normalized, model_id) > (?2, ?3, ?4)
     ORDER BY model_name, type_normalized, model_id LIMIT 1";
 
-const NAMES_OF_NAMED_MODEL: &str = concat!(
-    leaf!(),
-    oldest!(),
+const NAMES_OF_NAMED_MODEL: &str = leaf!(
     " FROM catalog INDEXED BY newest_by_model_name WHERE namespace = ?1 AND model_name = ?2 AND type_normalized = ?3
      AND model_id = ?4 AND is_newest = 1 AND data_name > ?5 ORDER BY data_name LIMIT ?6"
 );
 
-const NAME_OF_NAMED_MODEL: &str = concat!(
-    leaf!(),
-    oldest!(),
+const NAME_OF_NAMED_MODEL: &str = leaf!(
     " FROM catalog INDEXED BY newest_by_model_name WHERE namespace = ?1 AND model_name = ?2 AND type_normalized = ?3
      AND model_id = ?4 AND data_name = ?5 AND is_newest = 1"
 );
@@ -156,9 +130,11 @@ impl Catalog {
     /// Runs `work` on one snapshot of the catalog, beside any writer.
     pub fn browse<T, E: From<CatalogError>>(&self, work: impl FnOnce(&Browser<'_>) -> Result<T, E>) -> Result<T, E> {
         self.with_reader(|connection| {
-            let transaction = connection.unchecked_transaction().map_err(failed(BROWSE))?;
+            // Prepared statements of our own: those of a transaction object are parsed every time.
+            let run = |sql| connection.prepare_cached(sql)?.execute(()).map(drop);
+            run("BEGIN").map_err(failed(BROWSE))?;
             let outcome = work(&Browser { connection });
-            transaction.finish().map_err(failed(BROWSE))?;
+            run("COMMIT").map_err(failed(BROWSE))?;
             Ok(outcome)
         })?
     }
@@ -183,21 +159,28 @@ impl Browser<'_> {
         self.all(VERSIONS, key, leaf)
     }
 
-    /// Returns an artifact with its newest version.
-    pub fn newest(&self, namespace: &str, name: &Name) -> Result<Option<Newest>, CatalogError> {
+    /// Returns the newest version of an artifact.
+    pub fn newest(&self, namespace: &str, name: &Name) -> Result<Option<Leaf>, CatalogError> {
         let Name { type_normalized, model_id, data_name } = name;
-        self.one(NAME, params![namespace, type_normalized, model_id, data_name], newest)
+        self.one(NAME, params![namespace, type_normalized, model_id, data_name], leaf)
     }
 
-    /// Returns the artifacts of a model whose names sort after `after`.
+    /// Returns the `seq` of the oldest version of an artifact: it stays the same while versions are added.
+    pub fn oldest_seq(&self, namespace: &str, name: &Name) -> Result<Option<u64>, CatalogError> {
+        let Name { type_normalized, model_id, data_name } = name;
+        let key = params![namespace, type_normalized, model_id, data_name];
+        self.one(OLDEST, key, |row| unsigned(row, 0))
+    }
+
+    /// Returns the newest versions of the artifacts of a model whose names sort after `after`.
     pub fn names(
         &self,
         namespace: &str,
         (type_normalized, model_id): (&str, &str),
         after: &str,
         limit: usize,
-    ) -> Result<Vec<Newest>, CatalogError> {
-        self.all(NAMES, params![namespace, type_normalized, model_id, after, limit_of(limit)], newest)
+    ) -> Result<Vec<Leaf>, CatalogError> {
+        self.all(NAMES, params![namespace, type_normalized, model_id, after, limit_of(limit)], leaf)
     }
 
     /// Returns the first type that does not sort before `from`.
@@ -229,28 +212,23 @@ impl Browser<'_> {
         })
     }
 
-    /// Returns the artifacts of a named model whose names sort after `after`.
+    /// Returns the newest versions of the artifacts of a named model whose names sort after `after`.
     pub fn names_of(
         &self,
         namespace: &str,
         model: &NamedModel,
         after: &str,
         limit: usize,
-    ) -> Result<Vec<Newest>, CatalogError> {
+    ) -> Result<Vec<Leaf>, CatalogError> {
         let NamedModel { name, type_normalized, id } = model;
         let key = params![namespace, name, type_normalized, id, after, limit_of(limit)];
-        self.all(NAMES_OF_NAMED_MODEL, key, newest)
+        self.all(NAMES_OF_NAMED_MODEL, key, leaf)
     }
 
-    /// Returns one artifact of a named model.
-    pub fn name_of(
-        &self,
-        namespace: &str,
-        model: &NamedModel,
-        data_name: &str,
-    ) -> Result<Option<Newest>, CatalogError> {
+    /// Returns the newest version of one artifact of a named model.
+    pub fn name_of(&self, namespace: &str, model: &NamedModel, data_name: &str) -> Result<Option<Leaf>, CatalogError> {
         let NamedModel { name, type_normalized, id } = model;
-        self.one(NAME_OF_NAMED_MODEL, params![namespace, name, type_normalized, id, data_name], newest)
+        self.one(NAME_OF_NAMED_MODEL, params![namespace, name, type_normalized, id, data_name], leaf)
     }
 
     /// Whether a named model has an artifact.
@@ -315,6 +293,44 @@ fn leaf(row: &Row<'_>) -> rusqlite::Result<Leaf> {
     })
 }
 
-fn newest(row: &Row<'_>) -> rusqlite::Result<Newest> {
-    Ok(Newest { leaf: leaf(row)?, oldest_seq: unsigned(row, LEAF_COLUMNS)? })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_is_answered_by_an_index_in_the_wanted_order() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let catalog = Catalog::open(&directory.path().join("catalog.db")).expect("a catalog");
+
+        for sql in [
+            BY_SEQ,
+            VERSION,
+            VERSIONS,
+            NAMES,
+            NAME,
+            OLDEST,
+            NEXT_TYPE,
+            NEXT_MODEL,
+            HAS_MODEL,
+            NEXT_NAMED_MODEL,
+            NAMES_OF_NAMED_MODEL,
+            NAME_OF_NAMED_MODEL,
+            HAS_NAME_OF_NAMED_MODEL,
+            NEWEST_TIME,
+            FOREIGN,
+            NEXT_FOREIGN,
+        ] {
+            let plan = catalog.read(BROWSE, |connection| {
+                let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let parameters = vec![1; statement.parameter_count()];
+                let steps = statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;
+                steps.collect::<rusqlite::Result<Vec<String>>>()
+            });
+            let plan = plan.expect("a plan").join("; ");
+            assert!(
+                plan.contains("SEARCH") && !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+                "{sql}: {plan}"
+            );
+        }
+    }
 }

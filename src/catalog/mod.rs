@@ -34,7 +34,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use browse::{Browser, Leaf, NamedModel, Newest};
+pub use browse::{Browser, Leaf, NamedModel};
 pub use error::{CatalogError, Source};
 pub use export::Exported;
 pub use foreign::{ForeignState, Pulled};

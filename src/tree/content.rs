@@ -63,17 +63,24 @@ impl Datastore for Repo {
 pub(super) struct Trouble {
     pub(super) error: TreeError,
     pub(super) reason: String,
+    /// Whether the bytes came and are not what they must be, so that another try may bring better ones.
+    is_damage: bool,
 }
 
 impl Trouble {
     pub(super) fn new(error: TreeError, reason: impl Into<String>) -> Self {
-        Self { error, reason: reason.into() }
+        Self { error, reason: reason.into(), is_damage: false }
+    }
+
+    fn damage(reason: impl Into<String>) -> Self {
+        Self { is_damage: true, ..Self::new(TreeError::Input, reason) }
     }
 }
 
 impl From<BucketError> for Trouble {
     fn from(error: BucketError) -> Self {
-        Self::new(of_bucket(&error), told(&error))
+        let is_damage = matches!(error, BucketError::Corrupt { .. });
+        Self { is_damage, ..Self::new(of_bucket(&error), told(&error)) }
     }
 }
 
@@ -232,7 +239,7 @@ impl Shared {
                 let mut attempts = 1;
                 loop {
                     match self.whole(&*bucket, &key, wanted).await {
-                        Err(trouble) if trouble.error == TreeError::Input && attempts < ATTEMPTS_MAX => {
+                        Err(trouble) if trouble.is_damage && attempts < ATTEMPTS_MAX => {
                             debug!(key = %key, reason = trouble.reason, "file is fetched again");
                             attempts += 1;
                         }
@@ -257,14 +264,14 @@ impl Shared {
         check_size(wanted, size)?;
         let bytes = object.bytes(wanted.size.unwrap_or(WHOLE_BYTES_MAX)).await?;
         if bytes.len() as u64 != size {
-            return Err(Trouble::new(TreeError::Input, format!("{} of {size} bytes arrived", bytes.len())));
+            return Err(Trouble::damage(format!("{} of {size} bytes arrived", bytes.len())));
         }
         let known = wanted.size.and_then(|_| self.sizes.get(key.as_str()));
         if let Some(Known { size: known_size, sha256: Some(sha256) }) = known
             && known_size == size
             && fsutil::digest_bytes(&bytes).sha256 != sha256
         {
-            return Err(Trouble::new(TreeError::Input, "its bytes do not have the digest that the index says"));
+            return Err(Trouble::damage("its bytes do not have the digest that the index says"));
         }
         Ok(Fetched { bytes, version: Some(version), size })
     }

@@ -101,15 +101,20 @@ impl Glance<'_> {
         Ok(Subject::Artifact(role, namespace, name))
     }
 
-    /// Returns the node of an artifact's directory.
-    pub(super) fn artifact_node(&self, role: Role, leaf: &Leaf, oldest_seq: u64) -> Option<NodeId> {
+    /// Returns the directory of an artifact, for which any version stands; `None` if it has no node.
+    pub(super) fn artifact_directory(&self, role: Role, leaf: &Leaf) -> Result<Option<Found>, TreeError> {
         let entered = self.memory.entered();
         let key = (role, leaf.namespace.clone(), leaf.name.clone());
         let known = entered.by_name.peek(&key).copied();
         // One that nobody could resolve any more is of no use.
         let known = known.filter(|node| entered.by_node.peek(node).is_some());
         drop(entered);
-        known.or_else(|| node::of_name(role, &leaf.namespace, &leaf.name, oldest_seq))
+        let shown = |node| (node, directory(leaf.created_at));
+        if known.is_some() {
+            return Ok(known.map(shown));
+        }
+        let oldest = self.browser.oldest_seq(&leaf.namespace, &leaf.name)?;
+        Ok(oldest.and_then(|seq| node::of_name(role, &leaf.namespace, &leaf.name, seq)).map(shown))
     }
 
     /// Returns how a node is shown.
@@ -122,7 +127,7 @@ impl Glance<'_> {
             }
             Subject::Artifact(_, namespace, name) => {
                 let newest = self.browser.newest(namespace, name)?.ok_or(TreeError::Stale)?;
-                Ok(directory(newest.leaf.created_at))
+                Ok(directory(newest.created_at))
             }
             Subject::Version(role, leaf) => {
                 // A version that was the newest is not `latest` any more.
@@ -136,7 +141,7 @@ impl Glance<'_> {
 
     fn is_newest(&self, leaf: &Leaf) -> Result<bool, TreeError> {
         let newest = self.browser.newest(&leaf.namespace, &leaf.name)?;
-        Ok(newest.is_some_and(|newest| newest.leaf.seq == leaf.seq))
+        Ok(newest.is_some_and(|newest| newest.seq == leaf.seq))
     }
 
     /// Checks that a place still exists; returns its namespace.

@@ -10,9 +10,10 @@
 
 use swamp_mount::TreeError;
 
-use super::glance::{Found, Glance, Page, directory};
+use super::glance::{Found, Glance, Page};
 use super::node::Role;
-use crate::catalog::{Leaf, Name, Newest};
+use crate::catalog::{Leaf, Name};
+use crate::clock::Timestamp;
 use crate::data::layout::{LATEST_FILE, METADATA_FILE, RAW_FILE};
 use crate::data::name::SEGMENT_BYTES_MAX;
 
@@ -118,7 +119,7 @@ impl Glance<'_> {
         Ok(self.browser.next_type(namespace, &below)?.is_some_and(|next| next.starts_with(&below)))
     }
 
-    fn artifact_at(&self, at: &DataDirectory<'_>) -> Result<Option<Newest>, TreeError> {
+    fn artifact_at(&self, at: &DataDirectory<'_>) -> Result<Option<Leaf>, TreeError> {
         let Some(name) = at.artifact() else { return Ok(None) };
         Ok(self.browser.newest(at.namespace, &name)?)
     }
@@ -151,7 +152,7 @@ impl Glance<'_> {
             Section::Names => {
                 let Some(model) = at.model() else { return Ok(None) };
                 let Some(newest) = self.browser.newest(namespace, &name_of(model, name))? else { return Ok(None) };
-                Ok(self.artifact_directory(at, &newest, self.is_plain(at)?))
+                self.artifact_in(at, &newest, self.is_plain(at)?)
             }
             Section::Versions => {
                 let (Some(artifact), Some(version)) = (at.artifact(), parse_version(name)) else { return Ok(None) };
@@ -159,7 +160,7 @@ impl Glance<'_> {
                 Ok(leaf.and_then(|leaf| self.place(at.number, name, leaf.created_at)))
             }
             Section::Files => match name {
-                LATEST_FILE => Ok(self.artifact_at(at)?.and_then(|newest| self.leaf(Role::Latest, &newest.leaf))),
+                LATEST_FILE => Ok(self.artifact_at(at)?.and_then(|newest| self.leaf(Role::Latest, &newest))),
                 RAW_FILE => Ok(self.version_at(at)?.and_then(|leaf| self.leaf(Role::Content, &leaf))),
                 METADATA_FILE => Ok(self.version_at(at)?.and_then(|leaf| self.leaf(Role::Metadata, &leaf))),
                 _ => Ok(None),
@@ -172,17 +173,16 @@ impl Glance<'_> {
         Ok(!self.has_types_within(at.namespace, at.path)? && self.artifact_at(at)?.is_none())
     }
 
-    fn artifact_directory(&self, at: &DataDirectory<'_>, newest: &Newest, is_plain: bool) -> Option<Found> {
-        let modified = newest.leaf.created_at;
+    fn artifact_in(&self, at: &DataDirectory<'_>, newest: &Leaf, is_plain: bool) -> Result<Option<Found>, TreeError> {
         if is_plain {
-            let node = self.artifact_node(Role::Name, &newest.leaf, newest.oldest_seq)?;
-            return Some((node, directory(modified)));
+            return self.artifact_directory(Role::Name, newest);
         }
-        self.place(at.number, &newest.leaf.name.data_name, modified)
+        Ok(self.place(at.number, &newest.name.data_name, newest.created_at))
     }
 
     /// Lists a directory.
     pub(super) fn list_data(&self, at: &DataDirectory<'_>, page: &mut Page<'_>) -> Result<(), TreeError> {
+        let time = self.time_of(Some(at.namespace))?;
         let cursor = page.after.and_then(|after| Some((after.chars().next()?, after.get(1..)?)));
         let mut shadowing = Vec::new();
         for section in Section::ALL {
@@ -195,7 +195,7 @@ impl Glance<'_> {
                 Some(_) | None => Some(""),
             };
             if let Some(after) = after {
-                self.list_section(&Listed { section, shadowing: &shadowing }, at, after, page)?;
+                self.list_section(&Listed { section, shadowing: &shadowing, time }, at, after, page)?;
             }
             shadowing.push(section);
         }
@@ -238,7 +238,7 @@ impl Glance<'_> {
             let Some(name) = next else { return Ok(()) };
             let found = match listed.section {
                 Section::Files => self.in_section(Section::Files, at, &name)?,
-                _ => self.place(at.number, &name, self.time_of(Some(at.namespace))?),
+                _ => self.place(at.number, &name, listed.time),
             };
             self.push_visible(listed, at, (&name, found), page)?;
             last = name;
@@ -259,10 +259,10 @@ impl Glance<'_> {
         while !page.is_full() {
             let names = self.browser.names(at.namespace, model, &last, page.room())?;
             let Some(end) = names.last() else { return Ok(()) };
-            last.clone_from(&end.leaf.name.data_name);
+            last.clone_from(&end.name.data_name);
             for newest in &names {
-                let found = self.artifact_directory(at, newest, is_plain);
-                self.push_visible(listed, at, (&newest.leaf.name.data_name, found), page)?;
+                let found = self.artifact_in(at, newest, is_plain)?;
+                self.push_visible(listed, at, (&newest.name.data_name, found), page)?;
             }
         }
         Ok(())
@@ -340,7 +340,7 @@ impl Glance<'_> {
     pub(super) fn in_artifact(&self, namespace: &str, artifact: &Name, name: &str) -> Result<Found, TreeError> {
         if name == LATEST_FILE {
             let newest = self.browser.newest(namespace, artifact)?;
-            return newest.and_then(|newest| self.leaf(Role::Latest, &newest.leaf)).ok_or(TreeError::NotFound);
+            return newest.and_then(|newest| self.leaf(Role::Latest, &newest)).ok_or(TreeError::NotFound);
         }
         let version = parse_version(name).ok_or(TreeError::NotFound)?;
         let leaf = self.browser.version(namespace, artifact, version)?;
@@ -361,7 +361,7 @@ impl Glance<'_> {
         if !page.is_full()
             && let Some(newest) = self.browser.newest(namespace, artifact)?
         {
-            page.push(LATEST_FILE, LATEST_FILE.to_owned(), self.leaf(Role::Latest, &newest.leaf));
+            page.push(LATEST_FILE, LATEST_FILE.to_owned(), self.leaf(Role::Latest, &newest));
         }
         Ok(())
     }
@@ -392,4 +392,6 @@ struct Listed<'a> {
     section: Section,
     /// Those that come before it and have entries.
     shadowing: &'a [Section],
+    /// The time of directories that have none of their own.
+    time: Timestamp,
 }

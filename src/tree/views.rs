@@ -11,12 +11,12 @@
 use swamp_mount::TreeError;
 
 use super::extension;
-use super::glance::{Found, Glance, Page, directory};
+use super::glance::{Found, Glance, Page};
 use super::layout::parse_version;
 use super::name::{self, ModelName};
 use super::node::Role;
 use super::places::View;
-use crate::catalog::{Leaf, Name, NamedModel, Newest};
+use crate::catalog::{Leaf, Name, NamedModel};
 
 /// How many artifacts are read at a time while a cut name is looked for.
 const SEARCH_PAGE: usize = 256;
@@ -53,12 +53,14 @@ impl Glance<'_> {
             id: id.to_owned(),
         };
         let found = match &parsed {
-            ModelName::Plain(name) => self.next_model_named(namespace, name, &named(name, "", ""))?,
+            ModelName::Plain(name) => self.only_model_named(namespace, name)?,
             ModelName::Unnamed(model_type, id) => self.existing(namespace, named("", model_type, id))?,
-            ModelName::Qualified(name, model_type, id) => self.existing(namespace, named(name, model_type, id))?,
+            ModelName::Qualified(name, model_type, id) => {
+                let is_shared = self.only_model_named(namespace, name)?.is_none();
+                if is_shared { self.existing(namespace, named(name, model_type, id))? } else { None }
+            }
         };
-        let Some(model) = found else { return Ok(None) };
-        Ok((self.shown_model(namespace, &model)? == parsed).then_some(model))
+        Ok(found)
     }
 
     fn existing(&self, namespace: &str, model: NamedModel) -> Result<Option<NamedModel>, TreeError> {
@@ -86,31 +88,21 @@ impl Glance<'_> {
         Ok(None)
     }
 
-    fn next_model_named(
-        &self,
-        namespace: &str,
-        name: &str,
-        after: &NamedModel,
-    ) -> Result<Option<NamedModel>, TreeError> {
-        Ok(self.browser.next_named_model(namespace, after)?.filter(|model| model.name == name))
+    /// Returns the model of a name, `None` if there are several or there is none.
+    fn only_model_named(&self, namespace: &str, name: &str) -> Result<Option<NamedModel>, TreeError> {
+        let before = NamedModel { name: name.to_owned(), type_normalized: String::new(), id: String::new() };
+        let next = |after| {
+            let next = self.browser.next_named_model(namespace, after)?;
+            Ok::<_, TreeError>(next.filter(|model| model.name == name))
+        };
+        let Some(first) = next(&before)? else { return Ok(None) };
+        Ok(if next(&first)?.is_some() { None } else { Some(first) })
     }
 
     /// Returns what a model is called in the views.
     fn shown_model(&self, namespace: &str, model: &NamedModel) -> Result<ModelName, TreeError> {
-        let NamedModel { name, type_normalized, id } = model;
-        if name.is_empty() {
-            return Ok(ModelName::Unnamed(type_normalized.clone(), id.clone()));
-        }
-        let before = NamedModel { name: name.clone(), type_normalized: String::new(), id: String::new() };
-        let is_only = match self.next_model_named(namespace, name, &before)? {
-            Some(first) => self.next_model_named(namespace, name, &first)?.is_none(),
-            None => true,
-        };
-        Ok(if is_only {
-            ModelName::Plain(name.clone())
-        } else {
-            ModelName::Qualified(name.clone(), type_normalized.clone(), id.clone())
-        })
+        let is_only = !model.name.is_empty() && self.only_model_named(namespace, &model.name)?.is_some();
+        Ok(called(model, is_only))
     }
 
     /// Lists a view.
@@ -119,13 +111,21 @@ impl Glance<'_> {
         let mut parts = page.after.unwrap_or_default().split(CURSOR_SEPARATOR).map(str::to_owned);
         let mut next = || parts.next().unwrap_or_default();
         let mut last = NamedModel { name: next(), type_normalized: next(), id: next() };
-        while !page.is_full() {
-            let Some(model) = self.browser.next_named_model(namespace, &last)? else { return Ok(()) };
-            let shown = self.shown_model(namespace, &model)?.file_name();
+        let mut coming = self.browser.next_named_model(namespace, &last)?;
+        // Whether the first one is the only one of its name cannot be told from a neighbour that may be gone.
+        let mut is_first = true;
+        while let Some(model) = coming.take_if(|_| !page.is_full()) {
+            coming = self.browser.next_named_model(namespace, &model)?;
+            let is_only = if is_first {
+                self.only_model_named(namespace, &model.name)?.is_some()
+            } else {
+                last.name != model.name && coming.as_ref().is_none_or(|next| next.name != model.name)
+            };
+            let shown = called(&model, is_only).file_name();
             let NamedModel { name, type_normalized, id } = &model;
             let cursor = format!("{name}{CURSOR_SEPARATOR}{type_normalized}{CURSOR_SEPARATOR}{id}");
             page.push(&shown, cursor, self.place(number, &shown, time));
-            last = model;
+            (last, is_first) = (model, false);
         }
         Ok(())
     }
@@ -136,26 +136,24 @@ impl Glance<'_> {
             Some(start) => self.artifact_cut(at, shown, start)?,
             None => self.artifact_called(at, shown)?,
         };
-        found.and_then(|newest| self.in_model_found(at, &newest)).ok_or(TreeError::NotFound)
+        let Some(newest) = found else { return Err(TreeError::NotFound) };
+        self.artifact_shown(at, &newest)?.ok_or(TreeError::NotFound)
     }
 
-    fn in_model_found(&self, at: &ModelDirectory<'_>, newest: &Newest) -> Option<Found> {
+    fn artifact_shown(&self, at: &ModelDirectory<'_>, newest: &Leaf) -> Result<Option<Found>, TreeError> {
         match at.view {
-            View::Models => self.leaf(Role::Content, &newest.leaf),
-            View::History => {
-                let node = self.artifact_node(Role::History, &newest.leaf, newest.oldest_seq)?;
-                Some((node, directory(newest.leaf.created_at)))
-            }
+            View::Models => Ok(self.leaf(Role::Content, newest)),
+            View::History => self.artifact_directory(Role::History, newest),
         }
     }
 
     /// Returns the artifact that is called so: the name itself, or the name without the ending it was given.
-    fn artifact_called(&self, at: &ModelDirectory<'_>, shown: &str) -> Result<Option<Newest>, TreeError> {
+    fn artifact_called(&self, at: &ModelDirectory<'_>, shown: &str) -> Result<Option<Leaf>, TreeError> {
         for candidate in [Some(shown), extension::without(shown)].into_iter().flatten() {
             let Some(data_name) = name::unescape(candidate) else { continue };
             let found = self.browser.name_of(at.namespace, at.model, &data_name)?;
             if let Some(newest) = found
-                && self.shown_artifact(at, &newest.leaf)? == shown
+                && self.shown_artifact(at, &newest)? == shown
             {
                 return Ok(Some(newest));
             }
@@ -164,18 +162,18 @@ impl Glance<'_> {
     }
 
     /// Looks through the artifacts whose names begin with what was left of a cut name.
-    fn artifact_cut(&self, at: &ModelDirectory<'_>, shown: &str, start: &str) -> Result<Option<Newest>, TreeError> {
+    fn artifact_cut(&self, at: &ModelDirectory<'_>, shown: &str, start: &str) -> Result<Option<Leaf>, TreeError> {
         let Some(begins) = name::unescape(start) else { return Ok(None) };
         let mut last = begins.clone();
         loop {
             let page = self.browser.names_of(at.namespace, at.model, &last, SEARCH_PAGE)?;
             let Some(end) = page.last() else { return Ok(None) };
-            last.clone_from(&end.leaf.name.data_name);
+            last.clone_from(&end.name.data_name);
             for newest in page {
-                if !newest.leaf.name.data_name.starts_with(&begins) {
+                if !newest.name.data_name.starts_with(&begins) {
                     return Ok(None);
                 }
-                if self.shown_artifact(at, &newest.leaf)? == shown {
+                if self.shown_artifact(at, &newest)? == shown {
                     return Ok(Some(newest));
                 }
             }
@@ -203,9 +201,9 @@ impl Glance<'_> {
     pub(super) fn list_model(&self, at: &ModelDirectory<'_>, page: &mut Page<'_>) -> Result<(), TreeError> {
         let after = page.after.unwrap_or_default();
         for newest in self.browser.names_of(at.namespace, at.model, after, page.room())? {
-            let shown = self.shown_artifact(at, &newest.leaf)?;
-            let found = self.in_model_found(at, &newest);
-            page.push(&shown, newest.leaf.name.data_name.clone(), found);
+            let shown = self.shown_artifact(at, &newest)?;
+            let found = self.artifact_shown(at, &newest)?;
+            page.push(&shown, newest.name.data_name.clone(), found);
         }
         Ok(())
     }
@@ -226,6 +224,16 @@ impl Glance<'_> {
             page.push(&shown_version(&leaf), leaf.version.to_string(), self.leaf(Role::Content, &leaf));
         }
         Ok(())
+    }
+}
+
+/// Returns what a model is called, which may be the only one of its name.
+fn called(model: &NamedModel, is_only: bool) -> ModelName {
+    let NamedModel { name, type_normalized, id } = model.clone();
+    match name.as_str() {
+        "" => ModelName::Unnamed(type_normalized, id),
+        _ if is_only => ModelName::Plain(name),
+        _ => ModelName::Qualified(name, type_normalized, id),
     }
 }
 

@@ -7,3 +7,4 @@ mod bucket_s3;
 mod mounting;
 mod pushdown;
 mod sync;
+mod tree;

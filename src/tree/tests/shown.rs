@@ -116,17 +116,23 @@ fn models_of_one_name_and_of_none_are_told_apart() {
     let of = |name, model_type, id| of_model("security", (name, model_type, id), "state");
     fixture.pull(
         "security",
-        &[of("web", "aws/ec2", "1"), of("web", "aws/ec2", "2"), of("only", "aws/ec2", "3"), of("", "workflow", "7f0f")],
+        &[
+            of("web", "aws/ec2", "1"),
+            of("web", "aws/ec2", "2"),
+            of("only", "aws/ec2", "3"),
+            of("", "workflow", "7f0f"),
+            of("", "workflow", "7f10"),
+        ],
     );
 
     let names = fixture.names("security/models");
 
-    assert_eq!(names, ["workflow%@7f0f", "only", "web%@aws.ec2%@1", "web%@aws.ec2%@2"]);
+    assert_eq!(names, ["workflow%@7f0f", "workflow%@7f10", "only", "web%@aws.ec2%@1", "web%@aws.ec2%@2"]);
     assert_eq!(fixture.names("security/history"), names);
     for other in ["web", "only%@aws.ec2%@3", "7f0f", "workflow", "%@workflow%@7f0f", "aws.ec2%@1"] {
         assert_eq!(fixture.at(&format!("security/models/{other}")), Err(TreeError::NotFound), "{other}");
     }
-    assert_eq!(fixture.files("security/models").len(), 4);
+    assert_eq!(fixture.files("security/models").len(), 5);
 }
 
 #[test]
