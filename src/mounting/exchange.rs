@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::relayed::Relayed;
 use super::summary::{CatalogOutcome, Pulled, Pushed};
 use crate::data::layout::Artifact;
+use crate::data::name::VersionNumber;
 use crate::fsutil::FileError;
 use crate::namespace::Namespace;
 use crate::repo::{EngineOptions, Repo, RepoError};
@@ -37,6 +38,9 @@ pub trait Exchange: Send + Sync + fmt::Debug {
 
     /// Fetches the catalogs of some namespaces, of all others if there are none. A failure of one leaves the others.
     async fn pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, Relayed>;
+
+    /// Hears of contents of versions that may have been written in place.
+    fn edited(&self, contents: &BTreeSet<(Artifact, VersionNumber)>) -> Result<(), Relayed>;
 
     /// Reads some data names again, and all that `is_affected` picks; whatever is needed if nothing is named. Returns
     /// whether rows changed.
@@ -137,6 +141,14 @@ impl Exchange for RepoExchange {
 
     async fn pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, Relayed> {
         self.try_pull_catalogs(namespaces).await.map_err(|error| Relayed::of(&error))
+    }
+
+    fn edited(&self, contents: &BTreeSet<(Artifact, VersionNumber)>) -> Result<(), Relayed> {
+        for (artifact, version) in contents {
+            let restated = self.repo.store().restate(artifact, *version);
+            restated.map_err(|error| Relayed::of(&RepoError::from(error)))?;
+        }
+        Ok(())
     }
 
     fn read_again(

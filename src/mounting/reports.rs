@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::keeper::Links;
 use super::shown::Doing;
 use crate::clock::{Clock, Timestamp};
+use crate::path::RelPath;
 use crate::repo::{Repo, RepoError};
 use crate::sync::DirtySet;
 use crate::tree::Reports;
@@ -89,7 +90,7 @@ impl MountReports {
         Some(match name {
             "status.json" => serde_json::to_string_pretty(&self.status()).unwrap_or_default() + "\n",
             "queue" => match self.repo.watermark().peek() {
-                Ok(dirty) => queue(&dirty, &self.links.shown.doing()),
+                Ok(dirty) => queue(&dirty, &self.repo.watermark().held(), &self.links.shown.doing()),
                 Err(error) => format!("error\t{error}\n"),
             },
             "errors" => self.links.failures.to_text(),
@@ -143,7 +144,7 @@ impl MountReports {
     }
 }
 
-fn queue(dirty: &DirtySet, doing: &Doing) -> String {
+fn queue(dirty: &DirtySet, held: &[RelPath], doing: &Doing) -> String {
     let phase = serde_json::to_value(doing.phase).unwrap_or_default();
     let mut lines = vec![format!("state\t{}", phase.as_str().unwrap_or_default())];
     lines.extend(doing.next_push.map(|time| format!("next-push\t{time}")));
@@ -152,7 +153,9 @@ fn queue(dirty: &DirtySet, doing: &Doing) -> String {
     if dirty.is_everything {
         lines.push("dirty\t(everything: the next push looks at all files)".to_owned());
     }
-    lines.extend(dirty.paths.iter().map(|path| format!("dirty\t{}", path.as_str().escape_debug())));
+    // What is open stays dirty, also when all that was written so far is pushed.
+    let state = |path: &RelPath| if held.contains(path) { "in-use" } else { "dirty" };
+    lines.extend(dirty.paths.iter().map(|path| format!("{}\t{}", state(path), path.as_str().escape_debug())));
     let local = doing.local_only.iter();
     lines.extend(local.map(|(path, reason)| format!("local-only\t{}\t{reason}", path.escape_debug())));
     lines.join("\n") + "\n"
@@ -191,7 +194,7 @@ mod tests {
         };
 
         assert_eq!(
-            queue(&dirty, &doing),
+            queue(&dirty, &[], &doing),
             "state\twaiting\nlast-error\t1970-01-01T00:00:00.000Z\tno route to host\ndirty\toutputs/a/b\n\
              local-only\tfiles/.x.swp\tit looks like a temporary file\n"
         );
@@ -199,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_empty_queue_is_idle() {
-        assert_eq!(queue(&DirtySet::default(), &Doing::default()), "state\tidle\n");
+        assert_eq!(queue(&DirtySet::default(), &[], &Doing::default()), "state\tidle\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Files that were open for writing a while ago: a mapping of such a file can still be written to, and nobody is told.
+//! Files that are or were open for writing: the kernel writes to them by itself, through handles and through mappings that
+//! outlive them, and nobody is told.
 //!
-//! They are looked at now and then for an hour. A file whose properties differ from those seen last has changed.
+//! They are looked at now and then, until an hour after they were closed. A file whose properties differ from those seen last has changed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -11,6 +12,9 @@ use crate::path::RelPath;
 
 /// How many files are watched.
 const WATCHED_MAX: usize = 4096;
+
+/// How many files of a directory are watched while something in it is open.
+const OPEN_DIRECTORY_MAX: usize = 1024;
 
 /// For how long.
 const WATCH_TIME: Duration = Duration::from_hours(1);
@@ -46,6 +50,21 @@ impl WatchList {
         self.files.insert(path.clone(), Watched { stamp, until });
         self.order.push_back((until, path));
         self.forget(now);
+    }
+
+    /// Watches the files of a directory in which something is open for writing; returns those that were not watched yet, which
+    /// may have changed already.
+    pub(super) fn add_all(&mut self, root: &Path, directory: &RelPath, now: Duration) -> Vec<RelPath> {
+        let Ok(entries) = std::fs::read_dir(directory.under(root)) else { return Vec::new() };
+        let names = entries.take(OPEN_DIRECTORY_MAX).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let paths = names.filter_map(|name| directory.child(&name).ok());
+        let new: Vec<RelPath> = paths.filter(|path| !self.files.contains_key(path)).collect();
+        new.into_iter()
+            .filter(|path| {
+                self.add(root, path.clone(), now);
+                self.files.contains_key(path)
+            })
+            .collect()
     }
 
     /// Returns the files that changed since they were looked at last.

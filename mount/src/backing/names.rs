@@ -61,7 +61,9 @@ impl Backing {
         let place = self.place(directory)?;
         let path = place.path.join(name);
         self.admit(&path, made(making.what.kind()))?;
-        let changing = self.record(&place.path)?;
+        // A new directory changes nothing but itself, and what is recorded is everything below.
+        let recorded = if matches!(making.what, What::Directory) { &path } else { &place.path };
+        let changing = self.record(recorded)?;
 
         let answer = self.make_at(&place, name, making);
 

@@ -46,7 +46,7 @@ impl Store {
         Ok(Saved { metadata, changes })
     }
 
-    fn replace_metadata(&self, artifact: &Artifact, metadata: &Metadata) -> Result<(), StoreError> {
+    pub(super) fn replace_metadata(&self, artifact: &Artifact, metadata: &Metadata) -> Result<(), StoreError> {
         let path = artifact.path(Part::Metadata(metadata.version)).under(&self.root);
         let mut staged = Staged::new(&self.staging)?;
         staged.file().write_all(metadata.to_yaml().as_bytes()).map_err(FileError::at("write", &path))?;

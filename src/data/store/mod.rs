@@ -16,6 +16,7 @@ mod publish;
 mod read;
 mod rename;
 mod renumber;
+mod restate;
 mod save;
 
 use std::fmt;

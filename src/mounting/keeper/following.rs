@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, State};
-use crate::data::layout::Artifact;
+use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, LISTEN_PERIOD, State};
+use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::mounting::schedule::Span;
 use crate::mounting::watch::WATCH_PERIOD;
@@ -32,6 +32,20 @@ impl State {
         }
     }
 
+    /// Hears of what other processes wrote to our namespace: they keep the rows in step themselves.
+    pub(super) fn listen(&mut self) {
+        let now = self.now();
+        self.listen_at = now + LISTEN_PERIOD;
+        let heard = match self.parts.watermark.heard() {
+            Ok(heard) => heard,
+            Err(error) => return tracing::warn!(%error, "not known whether others wrote"),
+        };
+        if self.heard.replace(heard).is_some_and(|before| before != heard) {
+            self.schedule.changed(Span { first: now, last: now });
+            self.parts.surroundings.names_changed();
+        }
+    }
+
     /// Follows everything that was told so far.
     pub(super) fn catch_up(&mut self) {
         self.collect();
@@ -45,6 +59,13 @@ impl State {
         let now = self.now();
         for path in std::mem::take(&mut self.names) {
             self.look_at(path, now);
+        }
+        let edited = std::mem::take(&mut self.edited);
+        if !edited.is_empty()
+            && let Err(error) = self.parts.exchange.edited(&edited)
+        {
+            tracing::warn!(error = error.to_line(), "metadata do not follow a content");
+            self.links.failures.note("follow", "", None, &error.to_line());
         }
         if self.affected.is_empty() {
             return;
@@ -76,14 +97,19 @@ impl State {
     pub(super) fn examine_watched(&mut self) {
         let now = self.now();
         self.watch_at = now + WATCH_PERIOD;
-        for path in self.watch.changed(&self.parts.root, now) {
+        let mut changed = self.watch.changed(&self.parts.root, now);
+        for directory in self.parts.watermark.held() {
+            changed.extend(self.watch.add_all(&self.parts.root, &directory, now));
+        }
+        for path in changed {
             let Some(directory) = path.parent() else { continue };
-            tracing::debug!(%path, "changed after it was closed");
+            tracing::debug!(%path, "changed without a word");
             match self.parts.watermark.hold(&directory) {
                 Ok(hold) => drop(hold),
                 Err(error) => self.links.failures.note("record", path.as_str(), None, &error.to_string()),
             }
             self.affected.add(&path, || true);
+            self.note_edit(&path);
             self.schedule.changed(Span { first: now, last: now });
         }
         if !self.affected.is_empty() {
@@ -91,7 +117,14 @@ impl State {
         }
     }
 
+    fn note_edit(&mut self, path: &RelPath) {
+        if let Some(Location { artifact, part: Part::Raw(version) }) = Location::parse(path) {
+            self.edited.insert((artifact, version));
+        }
+    }
+
     fn look_at(&mut self, path: RelPath, now: std::time::Duration) {
+        self.note_edit(&path);
         let root = &self.parts.root;
         self.affected.add(&path, || is_leaf(root, &path));
         match sync::fate(&path) {

@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use super::flushing::Flush;
 use super::jobs::Done;
 use super::{Answer, Ask, KeeperParts, Links, Reply, Verb};
+use crate::data::layout::Artifact;
+use crate::data::name::VersionNumber;
 use crate::mounting::exchange::Order;
 use crate::mounting::rows::Affected;
 use crate::mounting::schedule::{Pushes, Schedule, Span};
@@ -23,6 +25,9 @@ pub(super) const FOLLOW_DELAY: Duration = Duration::from_millis(100);
 
 /// How much longer than following took it waits before it follows again.
 pub(super) const FOLLOW_SHARE: u32 = 10;
+
+/// How often to look whether other processes wrote to our namespace.
+pub(super) const LISTEN_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often to look whether files are still open for writing.
 const IN_USE_POLL: Duration = Duration::from_millis(500);
@@ -50,6 +55,11 @@ pub(super) struct State {
     pub(super) watch: WatchList,
     pub(super) watch_at: Duration,
     pub(super) local_only: BTreeMap<RelPath, String>,
+    /// What other processes had recorded when we looked last, and when we look again.
+    pub(super) heard: Option<u64>,
+    pub(super) listen_at: Duration,
+    /// Contents of versions that were written in place.
+    pub(super) edited: BTreeSet<(Artifact, VersionNumber)>,
 }
 
 impl State {
@@ -76,6 +86,9 @@ impl State {
             watch: WatchList::default(),
             watch_at: now,
             local_only: BTreeMap::new(),
+            heard: None,
+            listen_at: now,
+            edited: BTreeSet::new(),
         }
     }
 
@@ -155,6 +168,9 @@ impl State {
         if self.watch_at <= now {
             self.examine_watched();
         }
+        if self.listen_at <= now {
+            self.listen();
+        }
         self.end_late_flushes();
         let is_in_use = self.parts.watermark.is_held();
         if !self.is_pulling && !self.schedule.is_pushing() {
@@ -178,7 +194,7 @@ impl State {
         let polled = push.map(|at| if is_in_use { at.min(self.now() + IN_USE_POLL) } else { at });
         let refresh = (!self.is_refreshing).then(|| self.schedule.refresh_at());
         let flush = self.flushes.iter().map(|flush| flush.deadline).min();
-        let due = [polled, refresh, flush, self.follow_at, Some(self.watch_at)];
+        let due = [polled, refresh, flush, self.follow_at, Some(self.watch_at), Some(self.listen_at)];
         due.into_iter().flatten().min().unwrap_or(self.watch_at)
     }
 

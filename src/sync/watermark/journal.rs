@@ -53,6 +53,8 @@ pub(super) struct Journal {
     path: PathBuf,
     staging: PathBuf,
     read: Option<Read>,
+    /// Counts how often lines of other processes were read.
+    heard: u64,
 }
 
 /// What was read of a journal.
@@ -72,7 +74,7 @@ pub(super) struct Read {
 
 impl Journal {
     pub(super) fn new(path: &Path, staging: &Path) -> Self {
-        Self { path: path.to_owned(), staging: staging.to_owned(), read: None }
+        Self { path: path.to_owned(), staging: staging.to_owned(), read: None, heard: 0 }
     }
 
     /// Returns the life of the journal that was read, if it is still the one on disk. Costs one look at its name.
@@ -80,6 +82,11 @@ impl Journal {
         let read = self.read.as_ref()?;
         let found = std::fs::metadata(&self.path).ok()?;
         ((found.dev(), found.ino()) == read.inode).then_some(read.id)
+    }
+
+    /// Returns a number that grows when something is read that this process did not write.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard
     }
 
     /// Reads what is new. Makes a journal that says that everything is dirty where there is no readable one.
@@ -172,6 +179,7 @@ impl Journal {
         read.length += tail.len() as u64;
         read.lines += lines.len();
         read.paths.extend(lines);
+        self.heard += 1;
         Ok(true)
     }
 
@@ -184,6 +192,7 @@ impl Journal {
             self.replace(lines.into_iter().collect())?;
             return Ok(true);
         }
+        self.heard += 1;
         let (file, inode) = self.open()?;
         let count = lines.len();
         let paths = lines.into_iter().collect();

@@ -127,6 +127,14 @@ impl Watermark {
         self.exclusively(|state| Ok(dirty_set(&state.journal.refresh()?.paths)))
     }
 
+    /// Returns a number that grows when another process records something.
+    pub fn heard(&self) -> Result<u64, FileError> {
+        self.exclusively(|state| {
+            state.journal.refresh()?;
+            Ok(state.journal.heard())
+        })
+    }
+
     /// Forgets what was marked up to `mark`: it has reached the datastore.
     pub fn clear(&self, mark: Mark) -> Result<(), FileError> {
         self.exclusively(|state| {

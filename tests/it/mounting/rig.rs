@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use swamp::clock::{Clock, SystemClock};
 use swamp::data::layout::Artifact;
+use swamp::data::name::VersionNumber;
 use swamp::mounting::control::{Answer, Verb};
 use swamp::mounting::{
     Admission, Attributes, Catalogs, Exchange, Flushed, Keeper, KeeperParts, Links, Phase, Pulled, Pushed, Pushes,
@@ -84,6 +85,10 @@ impl Exchange for OfEngine {
     async fn pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, Relayed> {
         let pulled = self.0.pull_foreign_catalogs(namespaces).await.map_err(|error| relayed(&error))?;
         Ok(Catalogs { outcomes: pulled.into_iter().map(Into::into).collect(), failures: Vec::new() })
+    }
+
+    fn edited(&self, _: &BTreeSet<(Artifact, VersionNumber)>) -> Result<(), Relayed> {
+        Ok(())
     }
 
     fn read_again(

@@ -82,7 +82,7 @@ fn a_second_mount_of_one_cache_is_refused_and_names_the_first() {
 
     let second = repository.run(&["mount", elsewhere.path().to_str().expect("plain")]);
 
-    assert_eq!(second.code, Some(75), "{}", second.stderr);
+    assert_eq!(second.code, Some(1), "{}", second.stderr);
     assert!(second.stderr.contains(&mount.pid().to_string()), "{}", second.stderr);
     assert!(second.stderr.contains(mount.root().to_str().expect("plain")), "{}", second.stderr);
     mount.flushed();

@@ -190,3 +190,23 @@ fn data_of_a_run_ends_with_the_record_of_the_run() {
     let expired: Vec<_> = collected.expired.iter().map(|e| (e.artifact.name().as_str(), e.reason.as_str())).collect();
     assert_eq!(expired, [("of run", "workflow-deleted")]);
 }
+
+#[test]
+fn metadata_follow_a_content_that_was_edited_in_place() {
+    let bed = Bed::new();
+    let artifact = artifact("state");
+    bed.save(&artifact, b"before");
+    let raw = artifact.path(crate::data::layout::Part::Raw(number(1)));
+    assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), None);
+    bed.clock.advance(std::time::Duration::from_secs(5));
+
+    bed.plant(raw.as_str(), "after!");
+    let changes = bed.store.restate(&artifact, number(1)).expect("restated");
+
+    let metadata = bed.store.latest(&artifact).expect("read").expect("there");
+    assert!(changes.is_some());
+    assert_eq!((metadata.size, metadata.created_at), (Some(6), "2026-08-22T10:15:35.123Z".parse().expect("a time")));
+    assert_eq!(metadata.checksum, Some(crate::fsutil::digest_bytes(b"after!").sha256));
+    assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), None);
+    assert_eq!(bed.store.restate(&artifact, number(7)).expect("looked at"), None);
+}
