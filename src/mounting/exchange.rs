@@ -27,6 +27,9 @@ use crate::sync::{Depth, Silent, SyncOptions, SyncService as _};
 /// Orders that wait for the thread; whoever gives more waits as well.
 const ORDERS_MAX: usize = 64;
 
+/// How long requests may take to end once nobody waits for them any more.
+const END_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Exchanges files and catalogs with the datastore, for one namespace.
 #[async_trait(?Send)]
 pub trait Exchange: Send + Sync + fmt::Debug {
@@ -208,7 +211,11 @@ async fn carry_out_all(exchange: Arc<dyn Exchange>, mut orders: mpsc::Receiver<O
             Some(()) = running.next() => {}
         }
     }
-    while running.next().await.is_some() {}
+    // What was interrupted releases its locks; what waits for a datastore that does not answer is given up.
+    let rest = async { while running.next().await.is_some() {} };
+    if tokio::time::timeout(END_MAX, rest).await.is_err() {
+        tracing::debug!("the datastore does not answer, its requests are given up");
+    }
 }
 
 async fn carry_out(exchange: &dyn Exchange, order: Order) {
