@@ -150,10 +150,14 @@ fn source_of(id: &str) -> String {
 
 fn kind_of(error: &MountError) -> Kind {
     match error {
-        MountError::Mountpoint { .. } | MountError::NotEmpty { .. } | MountError::Occupied { .. } => Kind::Invalid,
-        MountError::Device { .. } | MountError::NoFusermount | MountError::NotForEverybody => Kind::Invalid,
+        MountError::Mountpoint { .. }
+        | MountError::NotEmpty { .. }
+        | MountError::Occupied { .. }
+        | MountError::Device { .. }
+        | MountError::NoFusermount
+        | MountError::NotForEverybody => Kind::Invalid,
         MountError::Refused { .. } => Kind::Denied,
-        _ => Kind::Unavailable,
+        MountError::Unresponsive { .. } => Kind::Unavailable,
     }
 }
 

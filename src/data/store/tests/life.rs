@@ -198,7 +198,7 @@ fn metadata_follow_a_content_that_was_edited_in_place() {
     bed.save(&artifact, b"before");
     let raw = artifact.path(crate::data::layout::Part::Raw(number(1)));
     assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), None);
-    bed.clock.advance(std::time::Duration::from_secs(5));
+    bed.clock.advance(Duration::from_secs(5));
 
     bed.plant(raw.as_str(), "after!");
     let changes = bed.store.restate(&artifact, number(1)).expect("restated");
