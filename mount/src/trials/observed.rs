@@ -50,7 +50,7 @@ fn names_are_recorded_before_they_change_and_told_of_afterwards() {
     let own = trial.own();
 
     fs::create_dir(own.join("d/sub")).unwrap();
-    assert_eq!(trial.observer.heard(), [changing("d"), changed("d/sub"), done("d")]);
+    assert_eq!(trial.observer.heard(), [changing("d/sub"), changed("d/sub"), done("d/sub")]);
     symlink("x", own.join("d/link")).unwrap();
     assert_eq!(trial.observer.heard(), [changing("d"), changed("d/link"), done("d")]);
     fs::rename(own.join("d/file"), own.join("e/file")).unwrap();
