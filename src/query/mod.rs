@@ -22,6 +22,7 @@ mod expression;
 mod field;
 mod functions;
 mod json;
+mod judge;
 mod limits;
 mod map;
 mod number;

@@ -33,8 +33,6 @@ pub struct Options {
     pub limit: Option<u64>,
     /// What an answer without a projection shows.
     pub shown: Shown,
-    /// Whether a row that cannot be evaluated is an error.
-    pub is_strict: bool,
     /// Stops it.
     pub interrupt: Interrupt,
 }

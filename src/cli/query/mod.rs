@@ -73,7 +73,8 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
         return vocabulary::print(context.output);
     }
     let predicate = arguments.predicate.as_deref().unwrap_or_default();
-    let query = Query::parse(predicate, arguments.select.as_deref())?;
+    let parse = if arguments.strict { Query::parse_strict } else { Query::parse };
+    let query = parse(predicate, arguments.select.as_deref())?;
     for suspicion in query.suspicions() {
         let place =
             suspicion.place.as_ref().map_or_else(String::new, |place| format!(" at {}:{}", place.line, place.column));
@@ -85,7 +86,6 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
     let options = Options {
         limit: arguments.limit,
         shown: if matches!(shape, Shape::Json | Shape::Lines) { Shown::Content } else { Shown::Metadata },
-        is_strict: arguments.strict,
         interrupt: interrupt.clone(),
     };
     let (output, is_explained) = (context.output, arguments.explain);

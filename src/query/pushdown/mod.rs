@@ -15,6 +15,7 @@
 
 mod compare;
 mod condition;
+mod infallible;
 mod list;
 mod operand;
 mod pattern;
@@ -38,11 +39,23 @@ pub enum Versions {
     All,
 }
 
+/// What a row on which evaluation is an error means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Errors {
+    /// It does not match, and nobody needs to see it.
+    #[default]
+    Skip,
+    /// The query fails, so each must be seen: only what cannot fail is left to SQLite.
+    Fail,
+}
+
 /// What the predicate does not say itself.
 #[derive(Clone, Debug, Default)]
 pub struct PushdownContext {
     /// Which versions it is about: a further conjunct.
     pub versions: Versions,
+    /// What errors mean.
+    pub errors: Errors,
 }
 
 /// A predicate in two parts, both of which a matching row satisfies.
@@ -102,7 +115,11 @@ fn split_with(predicate: &IdedExpr, context: &PushdownContext, mut translation: 
     };
     let mut residual = None;
     for conjunct in conjuncts {
-        let condition = translation.rows(conjunct, Wanted::True);
+        // A conjunct that is false hides the errors of the others, as in CEL; SQLite would hide its own as well.
+        let condition = match context.errors {
+            Errors::Fail if !translation.is_infallible(conjunct) => Condition::UNKNOWN,
+            Errors::Fail | Errors::Skip => translation.rows(conjunct, Wanted::True),
+        };
         if !condition.is_exact {
             residual = Some(joined(residual, conjunct));
         }

@@ -14,7 +14,7 @@ fn parsed(predicate: &str) -> IdedExpr {
 }
 
 fn split_of(predicate: &str) -> Split {
-    split(&parsed(predicate), &PushdownContext { versions: Versions::All })
+    split(&parsed(predicate), &PushdownContext { versions: Versions::All, ..PushdownContext::default() })
 }
 
 /// Returns the filter and its values of a predicate that needs no evaluation.
