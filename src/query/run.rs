@@ -92,7 +92,7 @@ pub(super) fn run_here(
     let mut running = Running::new(query, contents, options, &columns, answer);
     let selection = selection(query, options, &columns);
     let mut outcome = Ok(ControlFlow::Continue(()));
-    catalog.select(&selection, &mut |row| {
+    catalog.select_tagged(&selection, query.split.tagging(), &mut |row| {
         outcome = running.visit(row);
         match outcome {
             Ok(flow) => flow,

@@ -65,6 +65,14 @@ impl Operand {
         matches!(self.origin, Origin::Text(_) | Origin::Literal)
     }
 
+    /// Returns the text that is written in the predicate.
+    pub(super) fn as_text(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Text(text) => Some(text.clone()),
+            Origin::Column(_) | Origin::Tag(_) | Origin::Literal | Origin::Computed => None,
+        }
+    }
+
     /// Returns for which rows evaluation has a value.
     pub(super) fn defined(&self) -> Condition {
         match &self.origin {

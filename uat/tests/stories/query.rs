@@ -214,7 +214,7 @@ fn a_query_explains_what_it_read() {
 
     let plan = reader.json(&["query", "ns == \"security\" && name == \"host\" && attributes.cpu + 1 > 4", "--explain"]);
 
-    assert!(plan["filter"].as_str().expect("SQL").contains("is_latest"), "{plan}");
+    assert!(plan["sql"].as_str().expect("SQL").contains("is_latest"), "{plan}");
     assert!(plan["residual"].as_str().expect("a residual").contains("((attributes.cpu + 1) > 4)"), "{plan}");
     assert_eq!([&plan["fetched"], &plan["total"]], [1, 1]);
 }

@@ -1,7 +1,7 @@
 //! Connectives, the residual, and bounds.
 
 use super::super::{Errors, PushdownContext, Split, Versions, split};
-use super::{Parameter, TAG_EQUALS, TAG_EXISTS, exact, left_whole, parsed, split_of, sql, text};
+use super::{Parameter, TAG_EQUALS, TAG_EXISTS, exact, left_whole, parsed, spelled, split_of, sql, text};
 
 #[test]
 fn flags_are_tests() {
@@ -124,10 +124,10 @@ fn unnumbered(predicate: &cel::common::ast::IdedExpr) -> String {
 }
 
 /// Returns the filter of a predicate whose errors must be seen, and whether nothing else is left to evaluate.
-fn strict(predicate: &str) -> (String, bool) {
+fn strict(predicate: &str) -> (bool, String) {
     let context = PushdownContext { versions: Versions::All, errors: Errors::Fail };
-    let Split { filter, is_exact, .. } = split(&parsed(predicate), &context);
-    (filter, is_exact)
+    let split = split(&parsed(predicate), &context);
+    (split.is_exact, spelled(split).0)
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn what_cannot_fail_is_left_to_sqlite_where_errors_must_be_seen() {
     ];
 
     for (predicate, filter) in infallible {
-        let (found, is_exact) = strict(predicate);
+        let (is_exact, found) = strict(predicate);
         assert!(
             found.replace(['(', ')'], "").starts_with(&filter.replace(['(', ')'], "")) && is_exact,
             "`{predicate}`: {found}"
@@ -169,7 +169,7 @@ fn what_may_fail_is_evaluated_where_errors_must_be_seen() {
     ];
 
     for predicate in fallible {
-        assert_eq!(strict(predicate), ("1".to_owned(), false), "{predicate}");
-        assert_eq!(strict(&format!("size > 3 && ({predicate})")), ("size > ?".to_owned(), false), "{predicate}");
+        assert_eq!(strict(predicate), (false, "1".to_owned()), "{predicate}");
+        assert_eq!(strict(&format!("size > 3 && ({predicate})")), (false, "size > ?".to_owned()), "{predicate}");
     }
 }

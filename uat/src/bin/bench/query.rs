@@ -27,7 +27,7 @@ pub(crate) struct Report {
 struct Measured {
     predicate: &'static str,
     limit: Option<u64>,
-    filter: String,
+    statement: String,
     is_exact: bool,
     found: usize,
     /// Rows SQLite returned.
@@ -68,7 +68,7 @@ fn measure(filled: &Filled, case: &Case, repeat: usize) -> Measured {
     Measured {
         predicate: case.predicate,
         limit: case.limit,
-        filter: explained["filter"].as_str().unwrap_or_default().to_owned(),
+        statement: explained["sql"].as_str().unwrap_or_default().to_owned(),
         is_exact: explained["residual"].is_null(),
         found: found.split(|byte| *byte == b'\n').count() - 1,
         read: explained["read"].as_u64().expect("an explanation counts rows"),
