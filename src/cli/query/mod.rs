@@ -14,6 +14,7 @@ use swamp::error::Failure as _;
 use swamp::query::{Answer, Interrupt, Options, Query, QueryError, Report, Shown, run as run_query};
 use tracing::warn;
 
+use super::completions::of_rows;
 use super::context::Context;
 use super::output::Format;
 use super::report::Outcome;
@@ -43,10 +44,10 @@ pub(crate) use eval::{EvalArguments, run as eval};
 #[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(crate) struct QueryArguments {
     /// A CEL expression that is true for the rows wanted
-    #[arg(value_name = "PREDICATE", required_unless_present = "fields", allow_hyphen_values = true)]
+    #[arg(value_name = "PREDICATE", required_unless_present = "fields", allow_hyphen_values = true, add = of_rows())]
     predicate: Option<String>,
     /// Print what this CEL expression makes of each row: a scalar, a list, or a map whose keys become columns
-    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
+    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true, add = of_rows())]
     select: Option<String>,
     /// Stop after this many results; 0 for none
     #[arg(long, value_name = "N")]

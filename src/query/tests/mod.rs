@@ -1,5 +1,6 @@
 //! Tests of queries as a whole.
 
+mod conformance;
 mod expressions;
 mod mistakes;
 mod pipeline;
