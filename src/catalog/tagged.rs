@@ -117,7 +117,9 @@ fn statement(connection: &Connection, selection: &Selection<'_>, tags: Tagging<'
     let mut order = selection.order_by();
     let mut conditions: Vec<_> = (selection.filter != "1").then(|| selection.filter.to_owned()).into_iter().collect();
     if tags.all.len() + conditions.len() > 1 {
-        conditions.iter_mut().for_each(|filter| *filter = format!("({filter})"));
+        for filter in &mut conditions {
+            *filter = format!("({filter})");
+        }
     }
     let (mut walked, mut asked) = (Vec::new(), selection.parameters.to_vec());
     for (tag, way) in tags.all.iter().zip(ways) {

@@ -10,8 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clap::Args;
-use swamp::error::Failure as _;
-use swamp::query::{Answer, Interrupt, Options, Query, QueryError, Report, Shown, run as run_query};
+use swamp::query::{Answer, Interrupt, Options, Query, Report, Shown, run as run_query};
 use tracing::warn;
 
 use super::completions::of_rows;
@@ -117,8 +116,7 @@ fn shape(arguments: &QueryArguments, context: &Context) -> Shape {
 
 fn tell(report: &Report) {
     if let Some(skipped) = &report.skipped {
-        let hint = QueryError::Skipped { skipped: skipped.clone() }.hint().unwrap_or_default();
         warn!("{skipped}");
-        warn!("{hint}");
+        warn!("where a key may be absent, write `has(a.b)` or `a.?b.orValue(…)`");
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn is_unpushed(plan: &Plan) -> bool {
 
 /// Returns a query for ids.
 pub(super) fn parsed(predicate: &str) -> Query {
-    Query::parse(predicate, Some("id")).unwrap_or_else(|error| panic!("`{predicate}`: {error}"))
+    Query::parse(predicate, Some("id")).expect("the predicates are valid")
 }
 
 /// Returns a predicate that means the same, of which SQLite can answer nothing.
