@@ -23,7 +23,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const CACHE_KIBIBYTES: i64 = 64 * 1024;
 
 /// The page cache of a connection that only reads, in KiB: a scan would fill a greater one with pages it never sees again.
-const READER_CACHE_KIBIBYTES: i64 = 8 * 1024;
+const READER_CACHE_KIBIBYTES: i64 = 2 * 1024;
 
 /// The size to which the journal shrinks after a large transaction, in bytes.
 const JOURNAL_BYTES: i64 = 64 * 1024 * 1024;

@@ -2,8 +2,8 @@
 //!
 //! A script asks the program itself at every completion: the shell starts it with [`VARIABLE`] set.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::env::Shells;
@@ -41,8 +41,7 @@ pub(crate) fn run(arguments: &CompletionsArguments) -> Outcome {
 
 /// Answers a shell that asks for completions; returns whether one did.
 pub(crate) fn answer(arguments: &[OsString]) -> Result<bool, clap::Error> {
-    let directory = env::current_dir().ok();
-    CompleteEnv::with_factory(Cli::command).var(VARIABLE).try_complete(arguments, directory.as_deref())
+    CompleteEnv::with_factory(Cli::command).var(VARIABLE).try_complete(arguments, Some(Path::new(".")))
 }
 
 /// Completes expressions over rows.
