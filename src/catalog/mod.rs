@@ -26,6 +26,7 @@ mod schema;
 mod search;
 mod select;
 mod stored;
+mod tagged;
 mod upsert;
 mod write;
 
@@ -43,7 +44,8 @@ pub use parse::{EXPORT_BYTES_MAX, EXPORT_ROWS_MAX, ExportRow, ExportRows, ROW_BY
 pub use read::{Count, Model, Resolution};
 pub use row::{INTEGER_MAX, Name, Record, Refusals, Refused, TAGS_BYTES_MAX, TEXT_BYTES_MAX, Tags};
 pub use search::{Filter, Hits, Scope};
-pub use select::{Column, Order, Parameter, Selected, Selection, TAG_EQUALS, TAG_EXISTS, TAG_VALUE, tag_in};
+pub use select::{Column, Order, Parameter, Selected, Selection, TAG_EQUALS, TAG_EXISTS, TAG_VALUE};
+pub use tagged::{Statement, Tagged, Tagging};
 pub use upsert::Upserted;
 pub use write::{Applied, NameScan, Scanned};
 

@@ -22,6 +22,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The page cache of one connection, in KiB: a rebuild of a million rows spills into the journal with much less.
 const CACHE_KIBIBYTES: i64 = 64 * 1024;
 
+/// The page cache of a connection that only reads, in KiB: a scan would fill a greater one with pages it never sees again.
+const READER_CACHE_KIBIBYTES: i64 = 2 * 1024;
+
 /// The size to which the journal shrinks after a large transaction, in bytes.
 const JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -147,6 +150,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, CatalogError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, CatalogError> {
     let connection = connect(path).map_err(failed("open"))?;
     connection.pragma_update(None, "query_only", true).map_err(failed("open"))?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIBIBYTES).map_err(failed("open"))?;
     Ok(connection)
 }
 

@@ -12,6 +12,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::Catalog;
 use super::error::CatalogError;
+use super::tagged::Tagging;
 
 /// Filter: the row has the tag (parameter) with the value (parameter); answered by an index.
 pub const TAG_EQUALS: &str = "seq IN (SELECT seq FROM catalog_tag WHERE key = ? AND value = ?)";
@@ -22,13 +23,7 @@ pub const TAG_EXISTS: &str = "seq IN (SELECT seq FROM catalog_tag WHERE key = ?)
 /// Value: the text of the tag (parameter), NULL for a row without it.
 pub const TAG_VALUE: &str = "(SELECT tag.value FROM catalog_tag AS tag WHERE tag.seq = catalog.seq AND tag.key = ?)";
 
-/// Returns a filter: the row has the tag (parameter) with one of so many values (parameters); answered by an index.
-pub fn tag_in(values: usize) -> String {
-    let places = vec!["?"; values].join(", ");
-    format!("seq IN (SELECT seq FROM catalog_tag WHERE key = ? AND value IN ({places}))")
-}
-
-const SELECT: &str = "select from";
+pub(super) const SELECT: &str = "select from";
 
 macro_rules! define_columns {
     ($($variant:ident = $name:literal: $doc:literal,)*) => {
@@ -117,15 +112,20 @@ pub struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    fn sql(&self) -> String {
+    pub(super) fn columns_text(&self) -> String {
         let columns: Vec<_> = self.columns.iter().map(|column| column.name()).collect();
-        let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
-        let order = match self.order {
+        if columns.is_empty() { "1".to_owned() } else { columns.join(", ") }
+    }
+
+    pub(super) fn order_by(&self) -> &'static str {
+        match self.order {
             Order::Stable => "seq",
             Order::Time => "created_at DESC, seq DESC",
-        };
-        let limit = self.limit.map_or_else(String::new, |limit| format!(" LIMIT {}", limit.min(i64::MAX as u64)));
-        format!("SELECT {columns} FROM catalog WHERE {} ORDER BY {order}{limit}", self.filter)
+        }
+    }
+
+    pub(super) fn limit_text(&self) -> String {
+        self.limit.map_or_else(String::new, |limit| format!(" LIMIT {}", limit.min(i64::MAX as u64)))
     }
 }
 
@@ -173,7 +173,7 @@ impl Catalog {
         selection: &Selection<'_>,
         visit: &mut dyn FnMut(&Selected<'_>) -> ControlFlow<()>,
     ) -> Result<u64, CatalogError> {
-        self.read(SELECT, |connection| run(connection, selection, visit))
+        self.select_tagged(selection, Tagging::default(), visit)
     }
 
     /// Returns how many rows a filter matches.
@@ -183,18 +183,9 @@ impl Catalog {
             statement.query_row(params_from_iter(bound(parameters)), |row| super::stored::unsigned(row, 0))
         })
     }
-
-    /// Returns how SQLite would run a selection, one line per step.
-    pub fn explain(&self, selection: &Selection<'_>) -> Result<Vec<String>, CatalogError> {
-        self.read(SELECT, |connection| {
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", selection.sql()))?;
-            let steps = statement.query_map(params_from_iter(bound(selection.parameters)), |row| row.get("detail"))?;
-            steps.collect()
-        })
-    }
 }
 
-fn bound(parameters: &[Parameter]) -> impl Iterator<Item = ToSqlOutput<'_>> {
+pub(super) fn bound(parameters: &[Parameter]) -> impl Iterator<Item = ToSqlOutput<'_>> {
     parameters.iter().map(|parameter| {
         ToSqlOutput::Borrowed(match parameter {
             Parameter::Text(text) => ValueRef::from(text.as_str()),
@@ -204,17 +195,18 @@ fn bound(parameters: &[Parameter]) -> impl Iterator<Item = ToSqlOutput<'_>> {
     })
 }
 
-fn run(
+pub(super) fn run(
     connection: &Connection,
-    selection: &Selection<'_>,
+    (sql, parameters): (&str, &[Parameter]),
+    columns: &[Column],
     visit: &mut dyn FnMut(&Selected<'_>) -> ControlFlow<()>,
 ) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare(&selection.sql())?;
-    let mut rows = statement.query(params_from_iter(bound(selection.parameters)))?;
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query(params_from_iter(bound(parameters)))?;
     let mut seen = 0;
     while let Some(row) = rows.next()? {
         let mut cells = [Cell::Absent; COUNT];
-        for (index, column) in selection.columns.iter().enumerate() {
+        for (index, column) in columns.iter().enumerate() {
             let cell = match row.get_ref(index)? {
                 ValueRef::Text(_) => Cell::Text(row.get_ref(index)?.as_str()?),
                 ValueRef::Integer(number) => Cell::Integer(number),

@@ -39,8 +39,12 @@ use report::Outcome;
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
-    let outcome = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => start(cli),
+    let outcome = match completions::answer(&arguments) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => match Cli::try_parse_from(&arguments) {
+            Ok(cli) => start(cli),
+            Err(error) => report::usage(&error, wants_json),
+        },
         Err(error) => report::usage(&error, wants_json),
     };
     report::finish(outcome, if wants_json { Format::Json } else { Format::Human })

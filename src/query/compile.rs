@@ -9,7 +9,7 @@ use super::environment::{self, Text};
 use super::error::{Complaint, QueryError};
 use super::field::{Field, field};
 use super::program::Program;
-use super::pushdown::{self, PushdownContext, Split, Versions};
+use super::pushdown::{Errors, Mutant, PushdownContext, Split, Versions, split, split_mutated};
 use super::rewrite;
 use super::spell;
 use super::suspicion;
@@ -31,6 +31,7 @@ const ARTIFACT_COLUMNS: [Column; 7] = [
 #[derive(Debug)]
 pub struct Query {
     predicate: String,
+    pub(super) errors: Errors,
     pub(super) split: Split,
     pub(super) residual: Option<Program>,
     pub(super) residual_text: Option<String>,
@@ -56,10 +57,31 @@ impl Select {
 impl Query {
     /// Parses and checks a predicate, and the expression that is made of each row that matches.
     pub fn parse(predicate: &str, select: Option<&str>) -> Result<Self, QueryError> {
-        on_big_stack(|| Self::parse_here(predicate, select).map_err(QueryError::invalid))
+        on_big_stack(|| Self::parse_here(predicate, select, Errors::Skip).map_err(QueryError::invalid))
     }
 
-    pub(super) fn parse_here(predicate: &str, select: Option<&str>) -> Result<Self, Complaint> {
+    /// As [`Self::parse`], for a query that fails at the first row that cannot be evaluated.
+    pub fn parse_strict(predicate: &str, select: Option<&str>) -> Result<Self, QueryError> {
+        on_big_stack(|| Self::parse_here(predicate, select, Errors::Fail).map_err(QueryError::invalid))
+    }
+
+    /// As [`Self::parse`], with a filter that is wrong in one way.
+    #[doc(hidden)]
+    pub fn parse_mutated(predicate: &str, select: Option<&str>, mutant: Mutant) -> Result<Self, QueryError> {
+        let split = move |predicate: &IdedExpr, context: &PushdownContext| split_mutated(predicate, context, mutant);
+        on_big_stack(|| Self::parse_with(predicate, select, Errors::Skip, split).map_err(QueryError::invalid))
+    }
+
+    pub(super) fn parse_here(predicate: &str, select: Option<&str>, errors: Errors) -> Result<Self, Complaint> {
+        Self::parse_with(predicate, select, errors, split)
+    }
+
+    fn parse_with(
+        predicate: &str,
+        select: Option<&str>,
+        errors: Errors,
+        split: impl FnOnce(&IdedExpr, &PushdownContext) -> Split,
+    ) -> Result<Self, Complaint> {
         let (expression, text, names) = checked(predicate, Roots::Fields)?;
         let suspicions = suspicion::of_predicate(&expression, &text);
         let opens_history = names.contains("version") || names.contains("isLatest");
@@ -75,10 +97,10 @@ impl Query {
                 Some(Select { program: Program::new(rewrite::numbers(expression)), field, names })
             }
         };
-        let mut split = pushdown::split(&rewrite::numbers(expression), &PushdownContext { versions });
+        let mut split = split(&rewrite::numbers(expression), &PushdownContext { versions, errors });
         let residual_text = split.residual.as_ref().map(spell::spelled);
         let residual = split.residual.take().map(Program::new);
-        Ok(Self { predicate: predicate.to_owned(), split, residual, residual_text, select, names, suspicions })
+        Ok(Self { predicate: predicate.to_owned(), errors, split, residual, residual_text, select, names, suspicions })
     }
 
     /// Returns the text of the predicate.

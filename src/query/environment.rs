@@ -106,14 +106,20 @@ fn shortened(message: &str) -> String {
     }
 }
 
+/// Words of other languages, and what is written here.
+const WORDS: [(&str, &str); 6] =
+    [("and", "&&"), ("AND", "&&"), ("or", "||"), ("OR", "||"), ("not", "!"), ("like", "name.contains(\"part\")")];
+
 fn hint(source: &str, message: &str) -> Option<String> {
     if source.trim().is_empty() {
         Some("`true` matches everything".to_owned())
-    } else if message.contains("'=") {
+    } else if message.contains("token recognition error at: '=") {
         Some("compare with `==`".to_owned())
+    } else if let Some((_, written)) = WORDS.iter().find(|(word, _)| message.contains(&format!("input '{word}'"))) {
+        Some(format!("write `{written}`"))
     } else if message.contains("reserved identifier: namespace") {
         Some("the namespace is called `ns`".to_owned())
-    } else if message.contains("token recognition error at: '\"") {
+    } else if ["'\"", "''"].iter().any(|quote| message.contains(&format!("token recognition error at: {quote}"))) {
         Some("a text ends with the quote it starts with".to_owned())
     } else {
         None

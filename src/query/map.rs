@@ -24,7 +24,20 @@ impl From<Entries> for OrderedMap {
 
 impl OrderedMap {
     fn find<'b>(&'b self, key: &dyn Val) -> Option<&'b (dyn Val + 'static)> {
-        self.0.get(&key_of(key)?).map(AsRef::as_ref)
+        self.at(&key_of(key)?)
+    }
+
+    fn at<'b>(&'b self, key: &CelMapKey<'static>) -> Option<&'b (dyn Val + 'static)> {
+        self.0.get(key).or_else(|| self.0.get(&twin(key)?)).map(AsRef::as_ref)
+    }
+}
+
+/// Returns the key of the other type that equals an integer.
+fn twin(key: &CelMapKey<'_>) -> Option<CelMapKey<'static>> {
+    match key {
+        CelMapKey::Int(number) => Some(CelMapKey::UInt(u64::try_from(*number.inner()).ok()?.into())),
+        CelMapKey::UInt(number) => Some(CelMapKey::Int(i64::try_from(*number.inner()).ok()?.into())),
+        CelMapKey::String(_) | CelMapKey::Bool(_) => None,
     }
 }
 
@@ -87,7 +100,7 @@ impl Val for OrderedMap {
     fn equals(&self, other: &dyn Val) -> bool {
         other.downcast_ref::<Self>().is_some_and(|other| {
             self.0.len() == other.0.len()
-                && self.0.iter().all(|(key, value)| other.0.get(key).is_some_and(|there| value.equals(there.as_ref())))
+                && self.0.iter().all(|(key, value)| other.at(key).is_some_and(|there| value.equals(there)))
         })
     }
 

@@ -13,6 +13,7 @@
 mod budget;
 mod cached;
 mod compile;
+mod completion;
 mod content;
 mod data;
 mod deep;
@@ -22,6 +23,7 @@ mod expression;
 mod field;
 mod functions;
 mod json;
+mod judge;
 mod limits;
 mod map;
 mod number;
@@ -39,6 +41,7 @@ mod vocabulary;
 
 pub use budget::Interrupt;
 pub use compile::Query;
+pub use completion::{Completion, Subject, completions};
 pub use content::{Artifact, CONTENT_BYTES_MAX, Contents, Source};
 pub use error::{Complaint, Place, QueryError, Skipped};
 pub use expression::{Surroundings, evaluate};

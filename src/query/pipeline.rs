@@ -1,18 +1,17 @@
-//! The way of a row: what metadata decides, content for the rest, the predicate, the projection.
+//! The way of rows: those that metadata leaves open wait for their content, fetched in batches; all keep their order.
 
 use std::ops::ControlFlow;
 
-use cel::ExecutionError;
-use cel::common::types::CelBool;
 use serde_json::Value;
 
-use super::compile::{Query, Select};
+use super::compile::Query;
 use super::content::{Contents, Decoded, Form, artifact};
 use super::error::{QueryError, Skipped};
-use super::field::Field;
 use super::json;
+use super::judge::{Verdict, label, projection, verdict};
 use super::program::Reason;
-use super::row::{Columns, Known, Row, Variables, field_json, has_content};
+use super::pushdown::Errors;
+use super::row::{Columns, Row, has_content};
 use super::run::{Answer, Options, Report, Shown};
 use crate::catalog::{Column, Selected};
 
@@ -28,17 +27,9 @@ const WAITING_MAX: usize = 4_096;
 /// The first batch when there is a limit.
 const BATCH_FIRST: usize = 8;
 
-/// What metadata says about a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Matches,
-    Open,
-    Out,
-}
-
 struct Waiting {
     row: Row,
-    verdict: Verdict,
+    is_open: bool,
     needs_content: bool,
 }
 
@@ -95,11 +86,13 @@ impl<'a> Running<'a> {
             return Err(QueryError::Interrupted);
         }
         self.report.read += 1;
-        let verdict = self.judge(row, None)?;
-        if verdict == Verdict::Out {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let needs_content = verdict == Verdict::Open || self.shows_content(row);
+        let is_open = match self.judge(row, None)? {
+            Verdict::Matches => false,
+            Verdict::Open => true,
+            Verdict::Out => return Ok(ControlFlow::Continue(())),
+            Verdict::Failed(Reason(reason)) => return self.skip(row, &reason),
+        };
+        let needs_content = is_open || self.shows_content(row);
         if !needs_content && self.waiting.is_empty() {
             let columns = self.columns;
             return self.finish(row, None, || Row::copied(row, columns));
@@ -109,8 +102,8 @@ impl<'a> Running<'a> {
             self.wanted += 1;
             self.wanted_bytes += u64::try_from(row.integer(Column::Size)).unwrap_or_default();
         }
-        self.sure += u64::from(verdict == Verdict::Matches);
-        self.waiting.push(Waiting { row, verdict, needs_content });
+        self.sure += u64::from(!is_open);
+        self.waiting.push(Waiting { row, is_open, needs_content });
         if self.is_full() { self.flush() } else { Ok(ControlFlow::Continue(())) }
     }
 
@@ -129,49 +122,23 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Evaluates the residual: on metadata alone it may leave the row open.
     fn judge<C: Columns>(&mut self, row: &C, decoded: Option<&Decoded>) -> Result<Verdict, QueryError> {
-        let Some(residual) = &self.query.residual else {
-            return Ok(Verdict::Matches);
-        };
-        let opaque;
-        let known = match decoded {
-            Some(decoded) => Known::Content(decoded),
-            None if self.query.names_content() && !has_content(row) => {
-                opaque = Decoded::new(Form::Opaque, &[]);
-                Known::Content(&opaque)
-            }
-            None => Known::Nothing,
-        };
-        self.report.evaluated += 1;
-        let variables = Variables::new(row, known);
-        let outcome = residual.evaluate(&variables, |value| {
-            let flag = value.downcast_ref::<CelBool>().map(|flag| *flag.inner());
-            flag.ok_or_else(|| ExecutionError::UnexpectedType {
-                got: value.get_type().name().to_owned(),
-                want: "true or false".to_owned(),
-            })
-        })?;
-        match outcome {
-            Ok(true) => Ok(Verdict::Matches),
-            Ok(false) => Ok(Verdict::Out),
-            Err(_) if variables.was_content_asked() => Ok(Verdict::Open),
-            Err(Reason(reason)) => {
-                self.skip(row, &reason)?;
-                Ok(Verdict::Out)
-            }
-        }
+        self.report.evaluated += u64::from(self.query.residual.is_some());
+        verdict(self.query, row, decoded)
     }
 
     /// Counts a row that could not be evaluated.
-    fn skip(&mut self, row: &dyn Columns, reason: &str) -> Result<(), QueryError> {
+    fn skip(&mut self, row: &dyn Columns, reason: &str) -> Result<ControlFlow<()>, QueryError> {
         let skipped = self.report.skipped.get_or_insert_with(|| Skipped {
             rows: 0,
             first: label(row),
             reason: reason.to_owned(),
         });
         skipped.rows += 1;
-        if self.options.is_strict { Err(QueryError::Skipped { skipped: skipped.clone() }) } else { Ok(()) }
+        match self.query.errors {
+            Errors::Skip => Ok(ControlFlow::Continue(())),
+            Errors::Fail => Err(QueryError::Skipped { skipped: skipped.clone() }),
+        }
     }
 
     /// Fetches what the waiting rows need and finishes them in order.
@@ -180,30 +147,43 @@ impl<'a> Running<'a> {
         (self.wanted, self.wanted_bytes, self.sure) = (0, 0, 0);
         self.batch = (self.batch * 2).min(BATCH_MAX);
         let mut fetched = self.fetch(&waiting).into_iter();
-        for Waiting { row, verdict, needs_content } in waiting {
+        for Waiting { row, is_open, needs_content } in waiting {
             if self.options.interrupt.is_raised() {
                 return Err(QueryError::Interrupted);
             }
-            let decoded = match needs_content.then(|| fetched.next()).flatten() {
-                None => None,
-                Some(Ok(bytes)) => Some(Decoded::new(Form::of(row.text(Column::ContentType)), &bytes)),
-                Some(Err(reason)) => {
-                    self.skip(&row, &reason)?;
-                    if verdict == Verdict::Open {
-                        continue;
-                    }
-                    None
-                }
-            };
-            let verdict = match (verdict, &decoded) {
-                (Verdict::Open, Some(decoded)) => self.judge(&row, Some(decoded))?,
-                (verdict, _) => verdict,
-            };
-            if verdict == Verdict::Matches && self.finish(&row, decoded.as_ref(), || row.clone())?.is_break() {
+            let content = needs_content.then(|| fetched.next()).flatten();
+            if self.finish_waiting(&row, is_open, content)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish_waiting(
+        &mut self,
+        row: &Row,
+        is_open: bool,
+        content: Option<Result<Vec<u8>, String>>,
+    ) -> Result<ControlFlow<()>, QueryError> {
+        let decoded = match content {
+            None => None,
+            Some(Ok(bytes)) => Some(Decoded::new(Form::of(row.text(Column::ContentType)), &bytes)),
+            Some(Err(reason)) => {
+                let flow = self.skip(row, &reason)?;
+                if is_open {
+                    return Ok(flow);
+                }
+                None
+            }
+        };
+        if is_open {
+            match self.judge(row, decoded.as_ref())? {
+                Verdict::Matches => {}
+                Verdict::Open | Verdict::Out => return Ok(ControlFlow::Continue(())),
+                Verdict::Failed(Reason(reason)) => return self.skip(row, &reason),
+            }
+        }
+        self.finish(row, decoded.as_ref(), || row.clone())
     }
 
     /// Returns the content of each row that needs it, or why there is none.
@@ -236,10 +216,16 @@ impl<'a> Running<'a> {
     ) -> Result<ControlFlow<()>, QueryError> {
         let answer = match &self.query.select {
             None => Answer::Row(owned(), self.content_shown(row, decoded)),
-            Some(select) => match select.field {
-                Some(&Field { kind, column: Some(column), .. }) => Answer::Value(field_json(row, kind, column)),
-                Some(_) | None => Answer::Value(self.project(select, row, decoded)?),
-            },
+            Some(select) => Answer::Value(match projection(select, row, decoded)? {
+                Ok(value) => value,
+                Err(reason) => {
+                    // A failed fetch has been counted.
+                    if let Some(Reason(reason)) = reason {
+                        let _goes_on = self.skip(row, &reason)?;
+                    }
+                    Value::Null
+                }
+            }),
         };
         self.report.total += 1;
         if (self.answer)(answer).is_break() || self.options.limit.is_some_and(|limit| self.report.total >= limit) {
@@ -259,43 +245,6 @@ impl<'a> Running<'a> {
             None => "".into(),
         })
     }
-
-    fn project<C: Columns>(
-        &mut self,
-        select: &Select,
-        row: &C,
-        decoded: Option<&Decoded>,
-    ) -> Result<Value, QueryError> {
-        let opaque;
-        let known = match decoded {
-            Some(decoded) => Known::Content(decoded),
-            None if select.names_content() && !has_content(row) => {
-                opaque = Decoded::new(Form::Opaque, &[]);
-                Known::Content(&opaque)
-            }
-            None => Known::Nothing,
-        };
-        let variables = Variables::new(row, known);
-        match select.program.evaluate(&variables, json::from_val)? {
-            Ok(value) => Ok(value),
-            // A failed fetch has been counted.
-            Err(_) if variables.was_content_asked() => Ok(Value::Null),
-            Err(Reason(reason)) => {
-                self.skip(row, &reason)?;
-                Ok(Value::Null)
-            }
-        }
-    }
-}
-
-/// Returns what a person would call a row.
-pub(super) fn label(row: &dyn Columns) -> String {
-    let namespace = match row.text(Column::Namespace) {
-        "" => String::new(),
-        slug => format!("{slug}:"),
-    };
-    let [model_type, model, name] = [Column::Type, Column::ModelId, Column::DataName].map(|column| row.text(column));
-    format!("{namespace}{model_type}/{model}/{name}/{}", row.integer(Column::Version))
 }
 
 /// Returns an error and its causes in one line.

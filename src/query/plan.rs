@@ -3,15 +3,16 @@
 use super::compile::Query;
 use super::error::QueryError;
 use super::run::{Options, columns, selection};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Statement};
 
 /// Returns how the catalog would run the statement, and what it is.
 pub fn explain(query: &Query, catalog: &Catalog, options: &Options) -> Result<Plan, QueryError> {
     let columns = columns(query, options);
-    let steps = catalog.explain(&selection(query, options, &columns))?;
+    let (Statement { sql, parameters }, steps) =
+        catalog.explain(&selection(query, options, &columns), query.split.tagging())?;
     Ok(Plan {
-        filter: query.split.filter.clone(),
-        parameters: query.split.parameters.iter().map(|parameter| format!("{parameter:?}")).collect(),
+        sql,
+        parameters: parameters.iter().map(|parameter| format!("{parameter:?}")).collect(),
         residual: query.residual_text.clone(),
         columns: columns.iter().map(|column| column.name()).collect(),
         steps,
@@ -21,8 +22,8 @@ pub fn explain(query: &Query, catalog: &Catalog, options: &Options) -> Result<Pl
 /// How a query is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The SQL that filters.
-    pub filter: String,
+    /// The statement.
+    pub sql: String,
     /// Its values.
     pub parameters: Vec<String>,
     /// What is evaluated on the rows it returns.

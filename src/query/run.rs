@@ -33,8 +33,6 @@ pub struct Options {
     pub limit: Option<u64>,
     /// What an answer without a projection shows.
     pub shown: Shown,
-    /// Whether a row that cannot be evaluated is an error.
-    pub is_strict: bool,
     /// Stops it.
     pub interrupt: Interrupt,
 }
@@ -94,7 +92,7 @@ pub(super) fn run_here(
     let mut running = Running::new(query, contents, options, &columns, answer);
     let selection = selection(query, options, &columns);
     let mut outcome = Ok(ControlFlow::Continue(()));
-    catalog.select(&selection, &mut |row| {
+    catalog.select_tagged(&selection, query.split.tagging(), &mut |row| {
         outcome = running.visit(row);
         match outcome {
             Ok(flow) => flow,

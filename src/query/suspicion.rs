@@ -3,6 +3,7 @@
 //! Such a predicate matches nothing, or everything, in the existing swamp as here; a person is told before rows are read.
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::{Context, Value};
 
 use super::environment::Text;
 use super::error::Complaint;
@@ -14,6 +15,7 @@ enum Shape {
     Flag,
     Number,
     Text,
+    Time,
     Null,
     List,
     Map,
@@ -26,6 +28,7 @@ impl Shape {
             Self::Flag => "true or false",
             Self::Number => "a number",
             Self::Text => "a text",
+            Self::Time => "a time",
             Self::Null => "null",
             Self::List => "a list",
             Self::Map => "a map",
@@ -143,12 +146,29 @@ impl Search<'_> {
             (operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE, [Shape::Number, Shape::Number]) => {
                 Shape::Number
             }
+            ("timestamp" | "duration", [Shape::Text]) => {
+                self.moment(call, id);
+                if call.func_name == "timestamp" { Shape::Time } else { Shape::Unknown }
+            }
             (name, _) if FLAGS.contains(&name) => Shape::Flag,
             ("size" | "int" | "double" | "uint" | "indexOf" | "lastIndexOf", _) => Shape::Number,
             ("string" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring" | "join" | "format", _) => {
                 Shape::Text
             }
             _ => Shape::Unknown,
+        }
+    }
+
+    /// Complains of a literal that is no time or duration.
+    fn moment(&mut self, call: &CallExpr, id: u64) {
+        let [argument] = &*call.args else {
+            return;
+        };
+        let constant = IdedExpr { id, expr: Expr::Call(call.clone()) };
+        let is_literal = matches!(argument.expr, Expr::Literal(_));
+        if is_literal && Value::resolve(&constant, &Context::default()).is_err() {
+            let form = if call.func_name == "timestamp" { "2026-01-31T00:00:00Z" } else { "1h30m" };
+            self.complain(format!("`{}` of this text always fails; write it as `{form}`", call.func_name), id);
         }
     }
 
@@ -160,7 +180,7 @@ impl Search<'_> {
             operators::EQUALS if left != right => "is never true",
             operators::NOT_EQUALS if left != right => "is always true",
             operators::EQUALS | operators::NOT_EQUALS => return,
-            _ if left == right && matches!(left, Shape::Number | Shape::Text | Shape::Flag) => return,
+            _ if left == right && matches!(left, Shape::Number | Shape::Text | Shape::Time | Shape::Flag) => return,
             _ => "always fails",
         };
         let spelled = spelled(operator);

@@ -1,6 +1,6 @@
 //! Machines that share nothing but the datastore, and the repositories on them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,7 +83,7 @@ impl Machine {
         path
     }
 
-    fn command(&self, directory: &Path, args: &[&str]) -> Command {
+    fn command(&self, directory: &Path, args: &[impl AsRef<OsStr>]) -> Command {
         let words: Vec<OsString> = self.wrapper.iter().map(OsString::from).chain([swamp().into_os_string()]).collect();
         let mut command = Command::new(&words[0]);
         command
@@ -147,8 +147,8 @@ impl Repository {
         self.start_with(args, b"")
     }
 
-    /// Starts a command that reads `stdin`.
-    pub fn start_with(&self, args: &[&str], stdin: &[u8]) -> Running {
+    /// Starts a command that reads `stdin`; its arguments need not be text.
+    pub fn start_with(&self, args: &[impl AsRef<OsStr>], stdin: &[u8]) -> Running {
         let place = format!("{}:{}", self.machine.name, self.path.file_name().unwrap_or_default().to_string_lossy());
         Running::start(self.machine.command(&self.path, args), stdin, &place, &self.machine.transcript)
     }

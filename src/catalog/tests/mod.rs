@@ -5,6 +5,7 @@ mod foreign;
 mod own;
 mod read;
 mod refusal;
+mod tagged;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Answers: selections, models, artifacts, versions, searches, and that indexes give them.
 
 use super::*;
-use crate::catalog::{Count, Filter, Model, Parameter, Resolution, Scope, TAG_EQUALS};
+use crate::catalog::{Count, Filter, Model, Parameter, Resolution, Scope, TAG_EQUALS, Tagging};
 
 /// A catalog with the golden rows of `infra` as own and of `security` as foreign ones.
 fn filled() -> Fixture {
@@ -236,7 +236,7 @@ fn lookups_use_indexes_and_sort_nothing() {
     let fixture = filled();
     let plan = |filter: &str, parameters: &[Parameter], order| {
         let selection = Selection { columns: &[Column::Id], filter, parameters, order, limit: Some(10) };
-        fixture.catalog.explain(&selection).expect("explained").join("; ")
+        fixture.catalog.explain(&selection, Tagging::default()).expect("explained").1.join("; ")
     };
 
     assert_eq!(

@@ -7,6 +7,7 @@ use serde_json::Value;
 use swamp::query::{Interrupt, Surroundings, evaluate};
 
 use super::contents::RepoContents;
+use crate::cli::completions::of_data;
 use crate::cli::context::Context;
 use crate::cli::output::{Format, print};
 use crate::cli::report::Outcome;
@@ -27,7 +28,7 @@ use crate::cli::runtime;
   swamp eval 'data.query(\"tags.env == '\\''prod'\\''\", \"name\").join(\",\")'")]
 pub(crate) struct EvalArguments {
     /// The expression
-    #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
+    #[arg(value_name = "EXPRESSION", allow_hyphen_values = true, add = of_data())]
     expression: String,
 }
 

@@ -9,7 +9,7 @@ use crate::cli::report::Outcome;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation<'a> {
-    filter: &'a str,
+    sql: &'a str,
     parameters: &'a [String],
     residual: Option<&'a str>,
     columns: &'a [&'static str],
@@ -23,7 +23,7 @@ struct Explanation<'a> {
 /// Prints it.
 pub(super) fn print(plan: &Plan, report: &Report, output: Output) -> Outcome {
     let explanation = Explanation {
-        filter: &plan.filter,
+        sql: &plan.sql,
         parameters: &plan.parameters,
         residual: plan.residual.as_deref(),
         columns: &plan.columns,
@@ -44,7 +44,7 @@ fn text(explanation: &Explanation<'_>) -> String {
     format!(
         "sql:       {}\n{parameters}residual:  {}\ncolumns:   {}\nplan:      {}\nread:      {} rows\nevaluated: {} \
          times\nfetched:   {} artifacts\nresults:   {}\n",
-        explanation.filter,
+        explanation.sql,
         explanation.residual.unwrap_or("none"),
         explanation.columns.join(", "),
         explanation.steps.join("\n           "),

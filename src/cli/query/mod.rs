@@ -10,10 +10,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clap::Args;
-use swamp::error::Failure as _;
-use swamp::query::{Answer, Interrupt, Options, Query, QueryError, Report, Shown, run as run_query};
+use swamp::query::{Answer, Interrupt, Options, Query, Report, Shown, run as run_query};
 use tracing::warn;
 
+use super::completions::of_rows;
 use super::context::Context;
 use super::output::Format;
 use super::report::Outcome;
@@ -43,10 +43,10 @@ pub(crate) use eval::{EvalArguments, run as eval};
 #[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(crate) struct QueryArguments {
     /// A CEL expression that is true for the rows wanted
-    #[arg(value_name = "PREDICATE", required_unless_present = "fields", allow_hyphen_values = true)]
+    #[arg(value_name = "PREDICATE", required_unless_present = "fields", allow_hyphen_values = true, add = of_rows())]
     predicate: Option<String>,
     /// Print what this CEL expression makes of each row: a scalar, a list, or a map whose keys become columns
-    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
+    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true, add = of_rows())]
     select: Option<String>,
     /// Stop after this many results; 0 for none
     #[arg(long, value_name = "N")]
@@ -73,7 +73,8 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
         return vocabulary::print(context.output);
     }
     let predicate = arguments.predicate.as_deref().unwrap_or_default();
-    let query = Query::parse(predicate, arguments.select.as_deref())?;
+    let parse = if arguments.strict { Query::parse_strict } else { Query::parse };
+    let query = parse(predicate, arguments.select.as_deref())?;
     for suspicion in query.suspicions() {
         let place =
             suspicion.place.as_ref().map_or_else(String::new, |place| format!(" at {}:{}", place.line, place.column));
@@ -85,7 +86,6 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
     let options = Options {
         limit: arguments.limit,
         shown: if matches!(shape, Shape::Json | Shape::Lines) { Shown::Content } else { Shown::Metadata },
-        is_strict: arguments.strict,
         interrupt: interrupt.clone(),
     };
     let (output, is_explained) = (context.output, arguments.explain);
@@ -116,8 +116,7 @@ fn shape(arguments: &QueryArguments, context: &Context) -> Shape {
 
 fn tell(report: &Report) {
     if let Some(skipped) = &report.skipped {
-        let hint = QueryError::Skipped { skipped: skipped.clone() }.hint().unwrap_or_default();
         warn!("{skipped}");
-        warn!("{hint}");
+        warn!("where a key may be absent, write `has(a.b)` or `a.?b.orValue(…)`");
     }
 }

@@ -13,6 +13,7 @@ use crate::catalog::{Column, Order, Parameter, Selection, TAG_EQUALS};
 use crate::namespace::Namespace;
 use crate::query::compile::Query;
 use crate::query::json;
+use crate::query::pushdown::Errors;
 use crate::query::row::{RECORD, Row};
 use crate::query::run::{Answer, Options, run_here};
 
@@ -126,7 +127,7 @@ impl<'a> Access<'a> {
     }
 
     fn query(&'a self, predicate: &str, select: Option<&str>) -> Found<'a> {
-        let query = Query::parse_here(predicate, select).map_err(|complaint| complaint.to_string())?;
+        let query = Query::parse_here(predicate, select, Errors::Skip).map_err(|complaint| complaint.to_string())?;
         let (mut rows, mut values) = (Vec::new(), Vec::new());
         let outcome = run_here(&query, self.catalog, self.contents, &Options::default(), &mut |answer| {
             match answer {

@@ -63,7 +63,7 @@ impl<'a> Record<'a> {
         }
         let decoded = member.decoded.get_or_init(|| Err("its content is missing".to_owned()));
         decoded.as_ref().map_err(|reason| {
-            let label = crate::query::pipeline::label(&member.row);
+            let label = crate::query::judge::label(&member.row);
             ExecutionError::InternalError(format!("`{label}`: {reason}"))
         })
     }

@@ -99,11 +99,10 @@ impl Translation {
     }
 
     fn ordered(&self, holding: Comparison, left: Operand, right: Operand) -> Condition {
-        if let (Origin::Tag(key), Origin::Text(_), Comparison::Equal) = (&left.origin, &right.origin, holding)
+        if let (Origin::Tag(key), Origin::Text(value), Comparison::Equal) = (&left.origin, &right.origin, holding)
             && self.mutant != Some(Mutant::MissingTagIsEmpty)
-            && let [value] = &*right.sql.parameters
         {
-            return tag::equals(key, value.clone());
+            return tag::is_one_of(key, vec![value.clone()]);
         }
         let is_after = matches!(holding, Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Equal);
         if let (Kind::Time, Origin::Column(column), true, true) =

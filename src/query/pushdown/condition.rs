@@ -1,6 +1,6 @@
 //! Which rows have an outcome, in SQL.
 
-use crate::catalog::Parameter;
+use crate::catalog::{Parameter, Tagged};
 
 /// SQL text with the values of its `?`, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,8 +44,20 @@ pub(super) enum Test {
     Never,
     /// Nothing: it holds.
     Always,
+    /// Whether the row has this tag, which a catalog knows more than one way to answer.
+    Tagged(Tagged),
     /// Whether this is 1.
     Sql { sql: Sql, join: Join },
+}
+
+impl Test {
+    /// Returns a tag as SQL, for what is joined with others.
+    pub(super) fn spelled(self) -> Self {
+        match self {
+            Self::Tagged(tag) => Self::Sql { sql: Sql::new(tag.filter(), tag.parameters()), join: Join::Atom },
+            other @ (Self::Never | Self::Always | Self::Sql { .. }) => other,
+        }
+    }
 }
 
 /// What holds an SQL text together at its top, and so where it needs parentheses.
@@ -93,9 +105,7 @@ impl Condition {
         let test = match (self.test, other.test) {
             (Test::Never, _) | (_, Test::Never) => Test::Never,
             (Test::Always, test) | (test, Test::Always) => test,
-            (Test::Sql { sql, join }, Test::Sql { sql: right, join: right_join }) => {
-                joined((sql, join), (right, right_join), Join::And)
-            }
+            (left, right) => joined(left, right, Join::And),
         };
         Self { test, is_exact }
     }
@@ -109,15 +119,18 @@ impl Condition {
         let test = match (self.test, other.test) {
             (Test::Always, _) | (_, Test::Always) => Test::Always,
             (Test::Never, test) | (test, Test::Never) => test,
-            (Test::Sql { sql, join }, Test::Sql { sql: right, join: right_join }) => {
-                joined((sql, join), (right, right_join), Join::Or)
-            }
+            (left, right) => joined(left, right, Join::Or),
         };
         Self { test, is_exact }
     }
 }
 
-fn joined((left, left_join): (Sql, Join), (right, right_join): (Sql, Join), join: Join) -> Test {
+fn joined(left: Test, right: Test, join: Join) -> Test {
+    let (Test::Sql { sql: left, join: left_join }, Test::Sql { sql: right, join: right_join }) =
+        (left.spelled(), right.spelled())
+    else {
+        return Test::Always;
+    };
     let word = match join {
         Join::Or => " OR ",
         Join::And | Join::Atom => " AND ",

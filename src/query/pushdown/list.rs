@@ -46,9 +46,8 @@ impl Translation {
         }
         if let (Origin::Tag(key), Wanted::True) = (&element.origin, wanted)
             && self.mutant != Some(Mutant::MissingTagIsEmpty)
-            && candidates.iter().all(Operand::is_literal)
+            && let Some(values) = candidates.iter().map(Operand::as_text).collect()
         {
-            let values = candidates.into_iter().flat_map(|candidate| candidate.sql.parameters).collect();
             return tag::is_one_of(key, values);
         }
         let mut sql = element.sql.text(match wanted {

@@ -15,6 +15,8 @@
 
 mod compare;
 mod condition;
+mod index;
+mod infallible;
 mod list;
 mod operand;
 mod pattern;
@@ -24,7 +26,7 @@ mod text;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 
-use crate::catalog::{Column, Parameter};
+use crate::catalog::{Column, Parameter, Tagged, Tagging};
 use condition::{Condition, Test};
 use predicate::{Translation, Wanted};
 
@@ -38,23 +40,39 @@ pub enum Versions {
     All,
 }
 
+/// What a row on which evaluation is an error means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Errors {
+    /// It does not match, and nobody needs to see it.
+    #[default]
+    Skip,
+    /// The query fails, so each must be seen: only what cannot fail is left to SQLite.
+    Fail,
+}
+
 /// What the predicate does not say itself.
 #[derive(Clone, Debug, Default)]
 pub struct PushdownContext {
     /// Which versions it is about: a further conjunct.
     pub versions: Versions,
+    /// What errors mean.
+    pub errors: Errors,
 }
 
 /// A predicate in two parts, both of which a matching row satisfies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
-    /// SQL over the columns of the catalog.
+    /// SQL over the columns of the catalog, without what the tags say.
     pub filter: String,
     /// The values of its `?`, in order.
     pub parameters: Vec<Parameter>,
-    /// What is to be evaluated on the rows the filter selects, `None` if they all match.
+    /// Tags that a row must have as well.
+    pub tags: Vec<Tagged>,
+    /// Whether an index finds the few rows that the filter selects.
+    pub is_indexed: bool,
+    /// What is to be evaluated on the selected rows, `None` if they all match.
     pub residual: Option<IdedExpr>,
-    /// Whether the filter selects exactly the rows that match, so that a limit may be given to SQLite.
+    /// Whether exactly the rows that match are selected, so that a limit may be given to SQLite.
     pub is_exact: bool,
 }
 
@@ -62,6 +80,11 @@ impl Split {
     /// Returns the limit that SQLite may count, if any.
     pub fn limit(&self, limit: Option<u64>) -> Option<u64> {
         limit.filter(|_| self.is_exact)
+    }
+
+    /// Returns what the catalog is told of the tags.
+    pub fn tagging(&self) -> Tagging<'_> {
+        Tagging { all: &self.tags, is_indexed: self.is_indexed }
     }
 }
 
@@ -100,24 +123,33 @@ fn split_with(predicate: &IdedExpr, context: &PushdownContext, mut translation: 
         Versions::Latest => Condition::exact(format!("{} = 1", Column::IsLatest.name()), Vec::new()),
         Versions::All => Condition::ALWAYS,
     };
-    let mut residual = None;
+    let (mut residual, mut tags, mut is_indexed) = (None, Vec::new(), false);
     for conjunct in conjuncts {
-        let condition = translation.rows(conjunct, Wanted::True);
+        // A conjunct that is false hides the errors of the others, as in CEL; SQLite would hide its own as well.
+        let condition = match context.errors {
+            Errors::Fail if !translation.is_infallible(conjunct) => Condition::UNKNOWN,
+            Errors::Fail | Errors::Skip => translation.rows(conjunct, Wanted::True),
+        };
         if !condition.is_exact {
             residual = Some(joined(residual, conjunct));
         }
-        whole = whole.and(condition);
+        if let Test::Tagged(tag) = condition.test {
+            tags.push(tag);
+        } else {
+            is_indexed |= condition.is_exact && index::is_indexed(conjunct);
+            whole = whole.and(condition);
+        }
     }
     if whole == Condition::NEVER {
-        residual = None;
+        (residual, tags) = (None, Vec::new());
     }
     let is_exact = residual.is_none();
-    let (filter, parameters) = match whole.test {
-        Test::Always => ("1".to_owned(), Vec::new()),
+    let (filter, parameters) = match whole.test.spelled() {
+        Test::Always | Test::Tagged(_) => ("1".to_owned(), Vec::new()),
         Test::Never => ("0".to_owned(), Vec::new()),
         Test::Sql { sql, .. } => (sql.text, sql.parameters),
     };
-    Split { filter, parameters, residual, is_exact }
+    Split { filter, parameters, tags, is_indexed, residual, is_exact }
 }
 
 /// Collects what is joined by `&&` at the top, in order.

@@ -9,6 +9,7 @@ use super::condition::{Condition, Sql};
 use super::predicate::Translation;
 use super::{Mutant, tag};
 use crate::catalog::{Column, Parameter};
+use crate::query::field::{FieldKind, field};
 
 /// The first moment of CEL; a catalog can hold earlier ones, on which `timestamp` is an error.
 const FIRST_MOMENT: &str = "0001-01-01T00:00:00.000Z";
@@ -64,6 +65,14 @@ impl Operand {
         matches!(self.origin, Origin::Text(_) | Origin::Literal)
     }
 
+    /// Returns the text that is written in the predicate.
+    pub(super) fn as_text(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Text(text) => Some(text.clone()),
+            Origin::Column(_) | Origin::Tag(_) | Origin::Literal | Origin::Computed => None,
+        }
+    }
+
     /// Returns for which rows evaluation has a value.
     pub(super) fn defined(&self) -> Condition {
         match &self.origin {
@@ -77,32 +86,15 @@ impl Operand {
 }
 
 /// Returns the column behind a field and what it holds; `None` for content, tags and what is no field.
-fn field(name: &str) -> Option<(Column, Kind)> {
-    Some(match name {
-        "id" => (Column::Id, Kind::Text),
-        "ns" => (Column::Namespace, Kind::Text),
-        "modelId" => (Column::ModelId, Kind::Text),
-        "name" => (Column::DataName, Kind::Text),
-        "version" => (Column::Version, Kind::Number),
-        "isLatest" => (Column::IsLatest, Kind::Flag),
-        "createdAt" => (Column::CreatedAt, Kind::Text),
-        "modelName" => (Column::ModelName, Kind::Text),
-        "modelType" => (Column::Type, Kind::Text),
-        "specName" => (Column::SpecName, Kind::Text),
-        "dataType" => (Column::DataType, Kind::Text),
-        "contentType" => (Column::ContentType, Kind::Text),
-        "lifetime" => (Column::Lifetime, Kind::Text),
-        "ownerType" => (Column::OwnerType, Kind::Text),
-        "streaming" => (Column::Streaming, Kind::Flag),
-        "size" => (Column::Size, Kind::Number),
-        "ownerRef" => (Column::OwnerRef, Kind::Text),
-        "workflowRunId" => (Column::WorkflowRunId, Kind::Text),
-        "workflowName" => (Column::WorkflowName, Kind::Text),
-        "jobName" => (Column::JobName, Kind::Text),
-        "stepName" => (Column::StepName, Kind::Text),
-        "source" => (Column::Source, Kind::Text),
-        _ => return None,
-    })
+fn column(name: &str) -> Option<(Column, Kind)> {
+    let field = field(name)?;
+    let kind = match field.kind {
+        FieldKind::Text => Kind::Text,
+        FieldKind::Number => Kind::Number,
+        FieldKind::Flag => Kind::Flag,
+        FieldKind::Tags | FieldKind::Content => return None,
+    };
+    Some((field.column?, kind))
 }
 
 impl Translation {
@@ -111,7 +103,7 @@ impl Translation {
         match &expression.expr {
             Expr::Literal(literal) => literal_operand(literal),
             Expr::Ident(name) => {
-                let (column, kind) = field(name)?;
+                let (column, kind) = column(name)?;
                 Some(Operand::sound(kind, Sql::new(column.name(), Vec::new()), Origin::Column(column)))
             }
             Expr::Select(select) if !select.test => self.tag(&select.operand, &select.field),

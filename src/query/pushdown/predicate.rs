@@ -95,7 +95,7 @@ impl Translation {
     }
 
     fn not_of(&mut self, truth: Condition, operand: &IdedExpr, wanted: Wanted) -> Condition {
-        match truth.test {
+        match truth.test.spelled() {
             Test::Sql { sql, .. } if truth.is_exact => {
                 let sql = super::condition::Sql::default().text("NOT coalesce(").sql(sql).text(", 0)");
                 Condition::of(sql)
@@ -107,10 +107,12 @@ impl Translation {
     /// Translates a test if the filter has room for it.
     fn afforded(&mut self, predicate: &IdedExpr, wanted: Wanted) -> Condition {
         let condition = self.test(predicate, wanted);
-        let Test::Sql { sql, .. } = &condition.test else {
-            return condition;
+        let parameters = match &condition.test {
+            Test::Never | Test::Always => return condition,
+            Test::Tagged(tag) => 1 + tag.values.len(),
+            Test::Sql { sql, .. } => sql.parameters.len(),
         };
-        let parameters_left = self.parameters_left.checked_sub(sql.parameters.len());
+        let parameters_left = self.parameters_left.checked_sub(parameters);
         let (Some(parameters_left), Some(tests_left)) = (parameters_left, self.tests_left.checked_sub(1)) else {
             return Condition::UNKNOWN;
         };

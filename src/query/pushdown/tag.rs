@@ -2,9 +2,9 @@
 
 use cel::common::ast::{Expr, IdedExpr};
 
-use super::condition::{Condition, Sql};
+use super::condition::{Condition, Sql, Test};
 use super::predicate::Wanted;
-use crate::catalog::{Parameter, TAG_EQUALS, TAG_EXISTS, TAG_VALUE, tag_in};
+use crate::catalog::{Parameter, TAG_EXISTS, TAG_VALUE, Tagged};
 
 /// Whether an expression is the map of all tags.
 pub(super) fn is_tags(expression: &IdedExpr) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn value(key: &str) -> Sql {
 
 /// Returns which rows have the tag.
 pub(super) fn exists(key: &str) -> Condition {
-    Condition::exact(TAG_EXISTS, vec![text(key)])
+    is_one_of(key, Vec::new())
 }
 
 /// Returns which rows have the tag, or have it not.
@@ -29,16 +29,9 @@ pub(super) fn presence(key: &str, wanted: Wanted) -> Condition {
     }
 }
 
-/// Returns which rows have the tag with the value.
-pub(super) fn equals(key: &str, value: Parameter) -> Condition {
-    Condition::exact(TAG_EQUALS, vec![text(key), value])
-}
-
-/// Returns which rows have the tag with one of the values.
-pub(super) fn is_one_of(key: &str, values: Vec<Parameter>) -> Condition {
-    let sql = tag_in(values.len());
-    let parameters = std::iter::once(text(key)).chain(values).collect();
-    Condition::exact(sql, parameters)
+/// Returns which rows have the tag with one of the values, or with any if there are none.
+pub(super) fn is_one_of(key: &str, values: Vec<String>) -> Condition {
+    Condition { test: Test::Tagged(Tagged { key: key.to_owned(), values }), is_exact: true }
 }
 
 fn text(key: &str) -> Parameter {

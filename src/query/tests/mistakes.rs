@@ -40,6 +40,8 @@ fn a_syntax_error_shows_its_place() {
     assert_eq!(hint.as_deref(), Some("compare with `==`"));
     assert!(complaint("modelName ==", None).0.starts_with("syntax error: the expression ends too early at 1:13"));
     assert_eq!(complaint("namespace == \"x\"", None).1.as_deref(), Some("the namespace is called `ns`"));
+    assert_eq!(complaint("streaming and isLatest", None).1.as_deref(), Some("write `&&`"));
+    assert_eq!(complaint("name == 'x", None).1.as_deref(), Some("a text ends with the quote it starts with"));
 }
 
 #[test]
@@ -65,6 +67,14 @@ fn what_can_never_hold_is_said() {
     assert_eq!(suspicions("tags.env != 1"), ["`!=` of a text and a number is always true"]);
     assert_eq!(suspicions("modelName"), ["the predicate is a text, not true or false, so nothing matches"]);
     assert_eq!(suspicions("name && true"), ["`&&` is given a text"]);
+    assert_eq!(
+        suspicions("createdAt > timestamp(\"2026-01-01T00:00:00Z\")"),
+        ["`>` of a text and a time always fails"]
+    );
+    assert_eq!(
+        suspicions("timestamp(createdAt) > timestamp(\"2026-01-01\")"),
+        ["`timestamp` of this text always fails; write it as `2026-01-31T00:00:00Z`"]
+    );
     assert_eq!(suspicions("attributes.x == 1 && tags.exists(size, size == \"x\")"), Vec::<String>::new());
 }
 

@@ -1,5 +1,6 @@
 //! Tests of queries as a whole.
 
+mod conformance;
 mod expressions;
 mod mistakes;
 mod pipeline;
@@ -89,9 +90,16 @@ impl World {
         select: Option<&str>,
         options: &Options,
     ) -> Result<(Vec<Value>, Report), QueryError> {
-        let query = Query::parse(predicate, select)?;
+        self.run_query(&Query::parse(predicate, select)?, options)
+    }
+
+    fn run_strict(&self, predicate: &str) -> Result<(Vec<Value>, Report), QueryError> {
+        self.run_query(&Query::parse_strict(predicate, None)?, &Options::default())
+    }
+
+    fn run_query(&self, query: &Query, options: &Options) -> Result<(Vec<Value>, Report), QueryError> {
         let mut answers = Vec::new();
-        let report = run(&query, &self.catalog, &self.contents, options, &mut |answer| {
+        let report = run(query, &self.catalog, &self.contents, options, &mut |answer| {
             answers.push(match answer {
                 Answer::Row(row, content) => row.to_json(content.unwrap_or_default()),
                 Answer::Value(value) => value,

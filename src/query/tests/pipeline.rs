@@ -1,6 +1,6 @@
 //! What queries answer, and what they fetch for it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{JSON, Put, World, two_namespaces};
 use crate::query::{Interrupt, Options, Query, QueryError, Shown, explain};
@@ -90,9 +90,27 @@ fn rows_that_cannot_be_evaluated_are_counted_with_the_first_reason() {
     assert_eq!((skipped.rows, skipped.reason.as_str()), (4, "no such key `status`"));
     // The picture has no content to wait for.
     assert_eq!(skipped.first, "infra:acme/thing/id-vpc/picture/1");
-    let strict = Options { is_strict: true, ..Options::default() };
-    let error = world.run("attributes.status == \"ok\"", None, &strict).unwrap_err();
+    let error = world.run_strict("attributes.status == \"ok\"").unwrap_err();
     assert!(matches!(error, QueryError::Skipped { .. }), "{error}");
+}
+
+#[test]
+fn a_strict_query_sees_errors_that_sqlite_would_filter_out() {
+    let world = two_namespaces();
+
+    let named = |error: QueryError| match error {
+        QueryError::Skipped { skipped } => format!("{}: {}", skipped.first, skipped.reason),
+        other => other.to_string(),
+    };
+
+    assert_eq!(world.values("tags.region == \"eu\"", "name"), Vec::<Value>::new());
+    let error = named(world.run_strict("tags.region == \"eu\"").unwrap_err());
+    assert_eq!(error, "infra:acme/thing/id-vpc/state/2: no such key `region`");
+    let error = named(world.run_strict("ns == \"security\" && !(tags.region == \"eu\")").unwrap_err());
+    assert_eq!(error, "security:acme/thing/id-vpc/state/1: no such key `region`");
+    // A conjunct that is false hides the error of the other, as in CEL.
+    assert_eq!(world.run_strict("tags.region == \"eu\" && name == \"nowhere\"").unwrap().0, Vec::<Value>::new());
+    assert_eq!(world.run_strict("tags.?region.orValue(\"eu\") == \"eu\"").unwrap().1.total, 6);
 }
 
 #[test]

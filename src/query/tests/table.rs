@@ -59,7 +59,9 @@ const EXCEPTIONS: [(&str, &str); 7] = [
     ("9223372036854775808", "cel-js does not check the range of integers"),
 ];
 
-struct Context(BTreeMap<String, Box<dyn Val>>);
+/// Values of names.
+#[derive(Default)]
+pub(super) struct Context(BTreeMap<String, Box<dyn Val>>);
 
 impl VariableResolver for Context {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
@@ -75,7 +77,8 @@ fn context() -> Context {
     )
 }
 
-fn answer(source: &str, context: &Context) -> String {
+/// Returns what an expression is, or why it is nothing.
+pub(super) fn answer(source: &str, context: &Context) -> String {
     let expression = match checked(source, Roots::Named(&NAMES)) {
         Ok((expression, _, _)) => expression,
         Err(complaint) => return format!("ERR(parse): {complaint}"),

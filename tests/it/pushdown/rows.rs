@@ -75,8 +75,9 @@ pub(super) fn hostile() -> Vec<Record> {
 fn record(random: &mut Rng, index: usize) -> Record {
     let mut text = || TEXTS[random.usize(..TEXTS.len())].to_owned();
     let texts: [String; 11] = std::array::from_fn(|_| text());
-    let [model_name, spec_name, data_type, content_type, lifetime, owner_type, owner_ref, run, workflow, job, step] =
+    let [model_name, spec_name, data_type, hostile_type, lifetime, owner_type, owner_ref, run, workflow, job, step] =
         texts;
+    let content_type = if random.bool() { "application/json".to_owned() } else { hostile_type };
     Record {
         namespace: Some(NAMESPACES[index * NAMESPACES.len() / COUNT].parse().expect("a namespace")),
         type_normalized: pick(random, &["a", "a/b", "A", "caf\u{e9}"]).to_owned(),

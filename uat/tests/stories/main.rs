@@ -1,8 +1,10 @@
 //! The acceptance stories, each through the built binary; those of a datastore on a directory and on S3.
 
+mod completion;
 mod conflict;
 mod crash;
 mod errors;
+mod expressions;
 mod foreign;
 mod golden;
 mod interleave;

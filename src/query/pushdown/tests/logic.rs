@@ -1,7 +1,7 @@
 //! Connectives, the residual, and bounds.
 
-use super::super::{PushdownContext, Split, Versions, split};
-use super::{Parameter, TAG_EQUALS, TAG_EXISTS, exact, left_whole, parsed, split_of, sql, text};
+use super::super::{Errors, PushdownContext, Split, Versions, split};
+use super::{Parameter, TAG_EQUALS, TAG_EXISTS, exact, left_whole, parsed, spelled, split_of, sql, text};
 
 #[test]
 fn flags_are_tests() {
@@ -82,7 +82,7 @@ fn loops_are_evaluated() {
 
 #[test]
 fn the_latest_versions_are_a_conjunct() {
-    let split = split(&parsed("size > 0 || streaming"), &PushdownContext { versions: Versions::Latest });
+    let split = split(&parsed("size > 0 || streaming"), &PushdownContext::default());
 
     assert_eq!(split.filter, "is_latest = 1 AND (size > ? OR streaming = 1)");
 }
@@ -121,4 +121,55 @@ fn unnumbered(predicate: &cel::common::ast::IdedExpr) -> String {
     let mut parts = text.split("id: ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.trim_start_matches(|character: char| character.is_ascii_digit()))
+}
+
+/// Returns the filter of a predicate whose errors must be seen, and whether nothing else is left to evaluate.
+fn strict(predicate: &str) -> (bool, String) {
+    let context = PushdownContext { versions: Versions::All, errors: Errors::Fail };
+    let split = split(&parsed(predicate), &context);
+    (split.is_exact, spelled(split).0)
+}
+
+#[test]
+fn what_cannot_fail_is_left_to_sqlite_where_errors_must_be_seen() {
+    let infallible = [
+        ("isLatest && size > 3", "is_latest = 1 AND size > ?"),
+        ("modelName in [\"a\", \"b\"] || !streaming", "model_name IN (?, ?) OR streaming = 0"),
+        (
+            "name.contains(\"a\") ? version == 1 : true",
+            "instr(data_name, ?) > 0 AND version = ? OR instr(data_name, ?) = 0",
+        ),
+        ("size(tags.?env.orValue(\"\")) == 3", "length(coalesce((SELECT"),
+        ("size == \"x\"", "0"),
+        ("has(tags.env)", TAG_EXISTS),
+    ];
+
+    for (predicate, filter) in infallible {
+        let (is_exact, found) = strict(predicate);
+        assert!(
+            found.replace(['(', ')'], "").starts_with(&filter.replace(['(', ')'], "")) && is_exact,
+            "`{predicate}`: {found}"
+        );
+    }
+}
+
+#[test]
+fn what_may_fail_is_evaluated_where_errors_must_be_seen() {
+    let fallible = [
+        "tags.env == \"prod\"",
+        "!(tags.env == \"prod\")",
+        "size > \"x\"",
+        "name || isLatest",
+        "null < null",
+        "tags.env in [\"a\"]",
+        "name in [tags.env]",
+        "timestamp(createdAt) > timestamp(\"2026-01-01T00:00:00Z\")",
+        "streaming || tags.env.contains(\"a\")",
+        "isLatest ? tags.env == \"a\" : true",
+    ];
+
+    for predicate in fallible {
+        assert_eq!(strict(predicate), (false, "1".to_owned()), "{predicate}");
+        assert_eq!(strict(&format!("size > 3 && ({predicate})")), (false, "size > ?".to_owned()), "{predicate}");
+    }
 }

@@ -7,21 +7,31 @@ use cel::Env;
 use cel::common::ast::IdedExpr;
 
 use super::{PushdownContext, Split, Versions, split};
-use crate::catalog::{Parameter, TAG_EQUALS, TAG_EXISTS, TAG_VALUE};
+use crate::catalog::{Parameter, TAG_EQUALS, TAG_EXISTS, TAG_VALUE, Tagged};
 
 fn parsed(predicate: &str) -> IdedExpr {
     Env::stdlib().parser().parse(predicate).unwrap()
 }
 
 fn split_of(predicate: &str) -> Split {
-    split(&parsed(predicate), &PushdownContext { versions: Versions::All })
+    split(&parsed(predicate), &PushdownContext { versions: Versions::All, ..PushdownContext::default() })
 }
 
 /// Returns the filter and its values of a predicate that needs no evaluation.
 fn exact(predicate: &str) -> (String, Vec<Parameter>) {
-    let Split { filter, parameters, residual, is_exact } = split_of(predicate);
-    assert_eq!((residual, is_exact), (None, true), "`{predicate}`: {filter}");
-    (filter, parameters)
+    let split = split_of(predicate);
+    assert_eq!((&split.residual, split.is_exact), (&None, true), "`{predicate}`: {}", split.filter);
+    spelled(split)
+}
+
+/// Returns the whole filter and its values, tags last.
+fn spelled(split: Split) -> (String, Vec<Parameter>) {
+    let conditions: Vec<_> = std::iter::once(split.filter)
+        .filter(|filter| filter != "1" || split.tags.is_empty())
+        .chain(split.tags.iter().map(Tagged::filter))
+        .collect();
+    let parameters = split.parameters.into_iter().chain(split.tags.iter().flat_map(Tagged::parameters));
+    (conditions.join(" AND "), parameters.collect())
 }
 
 /// Returns the filter of a predicate that is left whole.

@@ -27,7 +27,7 @@ pub(crate) struct Report {
 struct Measured {
     predicate: &'static str,
     limit: Option<u64>,
-    filter: String,
+    statement: String,
     is_exact: bool,
     found: usize,
     /// Rows SQLite returned.
@@ -56,19 +56,20 @@ fn measure(filled: &Filled, case: &Case, repeat: usize) -> Measured {
     let (found, pushed) = fastest(repeat, || query(case.predicate));
     let (unpushed, evaluated) = fastest(1, || query(&format!("cel.bind(row, true, {})", case.predicate)));
     let limited = limit.as_ref().map_or_else(String::new, |limit| format!(" LIMIT {limit}"));
-    let statement = format!("SELECT id FROM catalog WHERE {} ORDER BY seq{limited}", case.sql);
+    let statement = format!("SELECT id FROM {}{limited}", case.statement());
     let database = filled.database.display().to_string();
     let (by_hand_found, by_hand) =
         fastest(repeat, || measured_own(&filled.reader, &["sql", "--database", &database, &statement]));
     assert!(found == by_hand_found, "`{}` and `{}` find different rows", case.predicate, case.sql);
     assert!(found == unpushed, "`{}` finds other rows evaluated", case.predicate);
 
-    let explained =
-        measured(&filled.reader, &["query", case.predicate, "--select", "id", "--explain", "--json"]).0.json();
+    let mut args = vec!["query", case.predicate, "--select", "id", "--explain", "--json"];
+    args.extend(limit.iter().flat_map(|limit| ["--limit", limit]));
+    let explained = measured(&filled.reader, &args).0.json();
     Measured {
         predicate: case.predicate,
         limit: case.limit,
-        filter: explained["filter"].as_str().unwrap_or_default().to_owned(),
+        statement: explained["sql"].as_str().unwrap_or_default().to_owned(),
         is_exact: explained["residual"].is_null(),
         found: found.split(|byte| *byte == b'\n').count() - 1,
         read: explained["read"].as_u64().expect("an explanation counts rows"),
