@@ -134,8 +134,9 @@ fn a_mount_killed_at_any_moment_keeps_what_was_synced_and_pushes_the_rest() {
     let is_pushed = |path: &String| Path::new(path).extension().is_none_or(|extension| extension != "tmp");
     let local: BTreeMap<String, Vec<u8>> = local.into_iter().filter(|(path, _)| is_pushed(path)).collect();
     assert!(local.len() > 50, "the load did little: {}", local.len());
-    assert_eq!(remote.keys().collect::<Vec<_>>(), local.keys().collect::<Vec<_>>());
-    assert!(remote == local, "contents differ");
+    let behind: Vec<&String> =
+        local.iter().filter(|(path, bytes)| remote.get(*path) != Some(bytes)).map(|(path, _)| path).collect();
+    assert_eq!(behind, [""; 0]);
     let clone = scene.machine("ben").clone_of(&repository);
     clone.pull();
 }
