@@ -31,10 +31,6 @@ impl Tree for Bare {
         Ok(Vec::new())
     }
 
-    fn attributes(&self, _node: NodeId) -> Result<Vec<(String, String)>, TreeError> {
-        Ok(Vec::new())
-    }
-
     fn open(&self, _file: NodeId) -> Result<Opened, TreeError> {
         Err(TreeError::IsADirectory)
     }
@@ -61,10 +57,6 @@ impl Observer for Indifferent {
 
     fn settle(&self) -> io::Result<()> {
         Ok(())
-    }
-
-    fn attributes(&self, _path: &Path) -> Vec<(String, String)> {
-        Vec::new()
     }
 
     fn failed(&self, _operation: &'static str, _path: &Path, _errno: i32) {}

@@ -35,9 +35,6 @@ pub trait Observer: Send + Sync + fmt::Debug {
     /// Returns once everything recorded by [`Observer::changing`] would survive a loss of power: what `fsync` waits for.
     fn settle(&self) -> io::Result<()>;
 
-    /// Returns extended attributes that a backing file has beside its own: full names and values.
-    fn attributes(&self, path: &Path) -> Vec<(String, String)>;
-
     /// Hears of an operation that failed for another reason than the caller's: with its error number.
     fn failed(&self, operation: &'static str, path: &Path, errno: i32);
 }

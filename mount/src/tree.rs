@@ -106,9 +106,6 @@ pub trait Tree: Send + Sync + fmt::Debug {
     /// Returns at most `limit` entries of a directory, those after the cursor `after`, in an order of the tree's.
     fn entries(&self, directory: NodeId, after: Option<&str>, limit: usize) -> Result<Vec<Entry>, TreeError>;
 
-    /// Returns the extended attributes of a node: full names (`user.…`) and values.
-    fn attributes(&self, node: NodeId) -> Result<Vec<(String, String)>, TreeError>;
-
     /// Says how to get at a file's bytes.
     fn open(&self, file: NodeId) -> Result<Opened, TreeError>;
 

@@ -24,7 +24,7 @@ mod watch;
 pub use claim::{Claim, ClaimError, Server};
 pub use exchange::{Catalogs, Exchange, RepoExchange};
 pub use keeper::{Keeper, KeeperParts, Leave, Links, Surroundings};
-pub use recorder::{Admission, Attributes, Recorder, Special};
+pub use recorder::{Admission, Recorder, Special};
 pub use relayed::Relayed;
 pub use reports::{AskMount, MountFacts, MountReports};
 pub use schedule::{Ended, PUSH_DELAY, PUSH_DELAY_MAX, Pushes, REFRESH, Schedule, Span, Timing};

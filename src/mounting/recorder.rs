@@ -2,7 +2,6 @@
 //!
 //! What can be written is either synchronised, or a file that a program makes for a moment, or refused with a reason.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::keeper::Links;
 use crate::datastore::DatastoreConfig;
 use crate::path::{InvalidPath, PATH_BYTES_MAX, RelPath};
 use crate::sync::{self, Fate, Hold, Watermark};
-use crate::tree::{Failures, MountedTree};
+use crate::tree::Failures;
 
 /// What becomes of symbolic links, pipes, sockets and devices, which no datastore holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,24 +83,11 @@ impl Admission {
     }
 }
 
-/// Somebody who knows the extended attributes of our own files.
-pub trait Attributes: Send + Sync + fmt::Debug {
-    /// Returns full names and values.
-    fn of(&self, path: &RelPath) -> Vec<(String, String)>;
-}
-
-impl Attributes for MountedTree {
-    fn of(&self, path: &RelPath) -> Vec<(String, String)> {
-        self.attributes_of(path)
-    }
-}
-
 /// Records what happens in our namespace's directory.
 #[derive(Debug)]
 pub struct Recorder {
     watermark: Arc<Watermark>,
     admission: Admission,
-    attributes: Arc<dyn Attributes>,
     inbox: Arc<Inbox>,
     failures: Arc<Failures>,
 }
@@ -120,14 +106,9 @@ impl Drop for InUse {
 
 impl Recorder {
     /// Returns a recorder that tells the keeper with the same links.
-    pub fn new(
-        watermark: Arc<Watermark>,
-        admission: Admission,
-        attributes: Arc<dyn Attributes>,
-        links: &Links,
-    ) -> Self {
+    pub fn new(watermark: Arc<Watermark>, admission: Admission, links: &Links) -> Self {
         let (inbox, failures) = (Arc::clone(&links.inbox), Arc::clone(&links.failures));
-        Self { watermark, admission, attributes, inbox, failures }
+        Self { watermark, admission, inbox, failures }
     }
 
     fn refuse(&self, operation: &'static str, path: &Path, reason: &str) {
@@ -174,10 +155,6 @@ impl Observer for Recorder {
         self.watermark.settle().map_err(|error| error.source)
     }
 
-    fn attributes(&self, path: &Path) -> Vec<(String, String)> {
-        relative(path).map_or_else(|_| Vec::new(), |path| self.attributes.of(&path))
-    }
-
     fn failed(&self, operation: &'static str, path: &Path, errno: i32) {
         let reason = io::Error::from_raw_os_error(errno).to_string();
         self.failures.note(operation, &path.to_string_lossy(), Some(errno), &reason);
@@ -212,16 +189,7 @@ mod tests {
         let watermark = Arc::new(Watermark::new(&root.join("state/dirty"), &root.join("tmp")));
         let (_, mark) = watermark.snapshot().expect("read");
         watermark.clear(mark).expect("cleared");
-        Recorder::new(watermark, admission(), Arc::new(NoAttributes), &Links::new(&clock))
-    }
-
-    #[derive(Debug)]
-    struct NoAttributes;
-
-    impl Attributes for NoAttributes {
-        fn of(&self, _: &RelPath) -> Vec<(String, String)> {
-            Vec::new()
-        }
+        Recorder::new(watermark, admission(), &Links::new(&clock))
     }
 
     fn is_admitted(path: &str, made: Made) -> bool {

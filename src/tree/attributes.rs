@@ -1,54 +1,62 @@
-//! What `getfattr -d` shows: the row of an artifact as `user.swamp.*`.
+//! What the catalog says of a version, as one JSON object: what extended attributes would say if there were any.
 
+use serde::Serialize;
 use swamp_mount::TreeError;
 
-use crate::catalog::{Catalog, Name, Record};
-use crate::data::layout::{Location, Part};
+use crate::catalog::{Catalog, Leaf, Record, Tags};
+use crate::clock::Timestamp;
 use crate::namespace::Namespace;
-use crate::path::RelPath;
 
-/// The longest value, in bytes: Linux takes no more than 64 KiB for all of a file's together.
-const VALUE_BYTES_MAX: usize = 32 * 1024;
-
-/// Attributes: full names and values.
-pub(super) type Attributes = Vec<(String, String)>;
-
-/// Returns the attributes of a version, or of the newest one; none if there is no such row.
-pub(super) fn of_version(
-    catalog: &Catalog,
-    namespace: &str,
-    name: &Name,
-    version: Option<u64>,
-) -> Result<Attributes, TreeError> {
-    let namespace = owner_of(namespace)?;
-    let Some(record) = catalog.find(namespace.as_ref(), name, version)? else { return Ok(Vec::new()) };
-    let mut attributes = of_record(&record);
-    attributes.extend(last_synced(catalog, namespace.as_ref())?);
-    Ok(attributes)
+/// The object. What says nothing is left out, so that what is there can be relied upon.
+#[derive(Debug, Serialize)]
+struct Attributes<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    model: &'a str,
+    model_id: &'a str,
+    #[serde(rename = "type")]
+    model_type: &'a str,
+    data_name: &'a str,
+    version: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    content_type: &'a str,
+    streaming: bool,
+    /// Left out where only opening tells it, as in `stat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    data_type: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    spec: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    lifetime: &'a str,
+    created: Timestamp,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    owner: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    source: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    workflow: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    workflow_run_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    job: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    step: &'a str,
+    tags: &'a Tags,
+    /// Of foreign namespaces only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_synced: Option<Timestamp>,
 }
 
-/// Returns the attributes of the directory of a namespace.
-pub(super) fn of_namespace(catalog: &Catalog, namespace: &str) -> Result<Attributes, TreeError> {
-    let namespace = owner_of(namespace)?;
-    let mut attributes = Vec::new();
-    push(&mut attributes, "namespace", namespace.as_ref().map_or("", Namespace::as_str));
-    attributes.extend(last_synced(catalog, namespace.as_ref())?);
-    Ok(attributes)
-}
-
-/// Returns the attributes of a file of our own namespace, given relative to it; none for one that is no artifact's.
-pub(super) fn of_path(catalog: &Catalog, namespace: &str, path: &RelPath) -> Result<Attributes, TreeError> {
-    let Some(Location { artifact, part }) = Location::parse(path) else { return Ok(Vec::new()) };
-    let name = Name {
-        type_normalized: artifact.model_type().as_str().to_owned(),
-        model_id: artifact.model_id().as_str().to_owned(),
-        data_name: artifact.name().as_str().to_owned(),
-    };
-    let version = match part {
-        Part::Raw(version) | Part::Metadata(version) => Some(version.get()),
-        Part::Latest => None,
-    };
-    of_version(catalog, namespace, &name, version)
+/// Returns the text of the object of a version, `None` if there is no such row.
+pub(super) fn of_version(catalog: &Catalog, leaf: &Leaf) -> Result<Option<String>, TreeError> {
+    let namespace = owner_of(&leaf.namespace)?;
+    let Some(record) = catalog.find(namespace.as_ref(), &leaf.name, Some(leaf.version))? else { return Ok(None) };
+    rendered(&record, last_synced(catalog, namespace.as_ref())?).map(Some)
 }
 
 /// Returns a slug as the catalog's functions want it.
@@ -59,48 +67,42 @@ fn owner_of(namespace: &str) -> Result<Option<Namespace>, TreeError> {
     namespace.parse().map(Some).or(Err(TreeError::NotFound))
 }
 
-fn last_synced(catalog: &Catalog, namespace: Option<&Namespace>) -> Result<Attributes, TreeError> {
-    let mut attributes = Vec::new();
-    if let Some(namespace) = namespace
-        && let Some(state) = catalog.foreign_state(namespace)?
-    {
-        push(&mut attributes, "last_synced", &state.last_synced.to_string());
-    }
-    Ok(attributes)
+fn last_synced(catalog: &Catalog, namespace: Option<&Namespace>) -> Result<Option<Timestamp>, TreeError> {
+    let Some(namespace) = namespace else { return Ok(None) };
+    Ok(catalog.foreign_state(namespace)?.map(|state| state.last_synced))
 }
 
-fn of_record(record: &Record) -> Attributes {
+fn rendered(record: &Record, last_synced: Option<Timestamp>) -> Result<String, TreeError> {
     let owner = match record.owner_ref.as_str() {
         "" => record.owner_type.clone(),
         reference => format!("{}:{reference}", record.owner_type),
     };
-    let mut attributes = Vec::new();
-    for (name, value) in [
-        ("namespace", record.namespace.as_ref().map_or("", Namespace::as_str)),
-        ("model", &record.model_name),
-        ("model_id", &record.model_id),
-        ("type", &record.type_normalized),
-        ("data_name", &record.data_name),
-        ("version", &record.version.to_string()),
-        ("id", &record.id),
-        ("content_type", &record.content_type),
-        ("data_type", &record.data_type),
-        ("lifetime", &record.lifetime),
-        ("created", &record.created_at.to_string()),
-        ("owner", &owner),
-        ("workflow", &record.workflow_name),
-        ("workflow_run_id", &record.workflow_run_id),
-        ("step", &record.step_name),
-        ("tags", &serde_json::to_string(&record.tags).unwrap_or_default()),
-    ] {
-        push(&mut attributes, name, value);
-    }
-    attributes
-}
-
-/// Adds an attribute that says something and is not too long to be one.
-fn push(attributes: &mut Attributes, name: &str, value: &str) {
-    if (1..=VALUE_BYTES_MAX).contains(&value.len()) {
-        attributes.push((format!("user.swamp.{name}"), value.to_owned()));
+    let attributes = Attributes {
+        namespace: record.namespace.as_ref().map(Namespace::as_str),
+        model: &record.model_name,
+        model_id: &record.model_id,
+        model_type: &record.type_normalized,
+        data_name: &record.data_name,
+        version: record.version,
+        id: &record.id,
+        content_type: &record.content_type,
+        streaming: record.streaming,
+        size: (!record.streaming).then_some(record.size),
+        data_type: &record.data_type,
+        spec: &record.spec_name,
+        lifetime: &record.lifetime,
+        created: record.created_at,
+        owner: &owner,
+        source: &record.source,
+        workflow: &record.workflow_name,
+        workflow_run_id: &record.workflow_run_id,
+        job: &record.job_name,
+        step: &record.step_name,
+        tags: &record.tags,
+        last_synced,
+    };
+    match serde_json::to_string_pretty(&attributes) {
+        Ok(text) => Ok(text + "\n"),
+        Err(_unwritable) => Err(TreeError::Input),
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use swamp_mount::{Attr, Entry, Kind, NodeId, TreeError};
 
+use super::SOLO_NAME;
 use super::node::{self, Decoded, Role};
 use super::places::{CONTROL, DATA, HISTORY, MODELS, Place, Places};
 use super::recent::Recent;
@@ -48,6 +49,11 @@ impl Memory {
         Self { own, places: Places::new(), sizes, started, entered: Mutex::new(entered) }
     }
 
+    /// Returns what our own tree is called.
+    pub(super) fn own_name(&self) -> &str {
+        if self.own.is_empty() { SOLO_NAME } else { &self.own }
+    }
+
     fn entered(&self) -> MutexGuard<'_, Entered> {
         self.entered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,7 +63,7 @@ impl Memory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Place(u64, Place),
-    /// The directory of an artifact, in the layout or in the history.
+    /// The directory of an artifact, in the layout, in the history or among the attributes.
     Artifact(Role, String, Name),
     /// A version, or a file of it.
     Version(Role, Box<Leaf>),
@@ -81,8 +87,8 @@ impl Glance<'_> {
             Decoded::Row { role, seq, stamp } => {
                 let leaf = self.browser.row(seq)?.filter(|leaf| node::stamp(role, leaf) == stamp);
                 match role {
-                    Role::Name | Role::History => self.artifact(node, role, leaf),
-                    Role::Version | Role::Content | Role::Metadata | Role::Latest => {
+                    Role::Name | Role::History | Role::Described => self.artifact(node, role, leaf),
+                    Role::Version | Role::Content | Role::Metadata | Role::Latest | Role::Attributes => {
                         Ok(Subject::Version(role, Box::new(leaf.ok_or(TreeError::Stale)?)))
                     }
                 }
@@ -147,7 +153,7 @@ impl Glance<'_> {
     /// Checks that a place still exists; returns its namespace.
     fn check_place<'p>(&self, place: &'p Place) -> Result<Option<&'p str>, TreeError> {
         let exists = match place {
-            Place::Root | Place::Control | Place::Report(_) => true,
+            Place::Root | Place::Control | Place::Report(_) | Place::Meta => true,
             Place::Namespace(namespace) | Place::View { namespace, .. } => self.is_known(namespace)?,
             Place::Data { namespace, path } => self.has_data(namespace, path)?,
             Place::Model { namespace, name, .. } => self.model_called(namespace, name)?.is_some(),
@@ -171,13 +177,14 @@ impl Glance<'_> {
 
     /// Returns how a report is shown.
     pub(super) fn report(&self) -> Attr {
-        Attr { kind: Kind::Report, size: None, modified: system_time(self.memory.started) }
+        report(self.memory.started)
     }
 
     /// Returns how a version or a file of it is shown.
     pub(super) fn leaf_attr(&self, role: Role, leaf: &Leaf) -> Attr {
         match role {
-            Role::Name | Role::History | Role::Version => directory(leaf.created_at),
+            Role::Name | Role::History | Role::Described | Role::Version => directory(leaf.created_at),
+            Role::Attributes => report(leaf.created_at),
             Role::Content => file((!leaf.streaming).then_some(leaf.size), leaf.created_at),
             Role::Metadata => file(self.memory.sizes.metadata(leaf), leaf.created_at),
             Role::Latest => file(Some(leaf.version.to_string().len() as u64), leaf.created_at),
@@ -282,6 +289,10 @@ impl<'a> Page<'a> {
 /// Returns how a directory is shown.
 pub(super) fn directory(modified: Timestamp) -> Attr {
     Attr { kind: Kind::Directory, size: None, modified: system_time(modified) }
+}
+
+fn report(modified: Timestamp) -> Attr {
+    Attr { kind: Kind::Report, size: None, modified: system_time(modified) }
 }
 
 fn file(size: Option<u64>, modified: Timestamp) -> Attr {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! /.swamp/{report}                                             what the mount says about itself
+//! /.swamp/meta/{namespace}/{model}/{data name}/{version}.json  attributes, also of our own namespace
 //! /{foreign namespace}/data/{type}/{model id}/{name}/{version}/{raw,metadata.yaml}
 //! /{foreign namespace}/data/{type}/{model id}/{name}/latest
 //! /{namespace}/models/{model}/{data name}[.ext]                newest content, also of our own namespace
@@ -13,11 +14,15 @@
 //! another process pulled or wrote the moment it is committed. A name is found if and only if it is listed. Nothing but
 //! [`Tree::fetch`] needs a network, and nothing fetched is written to a disk.
 //!
-//! The layout is described in [`layout`], the views in [`views`], the spelling of difficult names in [`name`].
+//! Attributes are files and not extended attributes of the contents they describe, because answering those would slow the
+//! making of every file (the numbers are in `mount/src/fuse/requests.rs`): the kernel asks for one before it writes.
+//!
+//! The layout is described in [`layout`], the views in [`views`], `.swamp` in [`control`], the spelling of difficult names in [`name`].
 
 mod attributes;
 mod breaker;
 mod content;
+mod control;
 mod error;
 mod extension;
 mod failures;
@@ -44,7 +49,6 @@ use crate::data::layout::{Artifact, METADATA_FILE, RAW_FILE};
 use crate::data::name::{ModelType, VersionNumber};
 use crate::data::store::Store;
 use crate::namespace::Namespace;
-use crate::path::RelPath;
 
 use content::{Content, Trouble, Wanted};
 use glance::{Found, Glance, Memory, Page, Subject};
@@ -125,7 +129,7 @@ impl MountedTree {
 
     /// Returns the name of our own tree below the root of the mount.
     pub fn own_name(&self) -> &str {
-        self.parts.namespace.as_ref().map_or(SOLO_NAME, Namespace::as_str)
+        self.memory.own_name()
     }
 
     /// Returns the views of our own namespace, which appear in its writable directory.
@@ -134,29 +138,16 @@ impl MountedTree {
         [MODELS, HISTORY].into_iter().filter_map(node).collect()
     }
 
-    /// Returns the extended attributes of a file of our own namespace, given relative to its directory.
-    pub fn attributes_of(&self, path: &RelPath) -> Vec<(String, String)> {
-        // A catalog that cannot be read was reported where the error was made.
-        attributes::of_path(&self.parts.catalog, &self.memory.own, path).unwrap_or_default()
-    }
-
     fn glance<T>(&self, look: impl FnOnce(&Glance<'_>) -> Result<T, TreeError>) -> Result<T, TreeError> {
         self.parts.catalog.browse(|browser| look(&Glance { memory: &self.memory, browser }))
-    }
-
-    fn has_report(&self, name: &str) -> bool {
-        self.parts.reports.names().iter().any(|known| known == name)
     }
 
     fn lookup_in(&self, glance: &Glance<'_>, directory: &Subject, name: &str) -> Result<Found, TreeError> {
         match directory {
             Subject::Place(number, place) => match place {
                 Place::Root => glance.at_root(name),
-                Place::Control if self.has_report(name) => {
-                    let node = self.memory.places.child(*number, name).ok_or(TreeError::Input)?;
-                    Ok((node, glance.report()))
-                }
-                Place::Control => Err(TreeError::NotFound),
+                Place::Control => self.in_control(glance, *number, name),
+                Place::Meta => glance.in_meta(*number, name),
                 Place::Report(_) => Err(TreeError::NotADirectory),
                 Place::Namespace(namespace) => glance.in_namespace(*number, namespace, name),
                 Place::Data { namespace, path } => {
@@ -168,7 +159,9 @@ impl MountedTree {
                     glance.in_model(&ModelDirectory { namespace, view: *view, model: &model }, name)
                 }
             },
-            Subject::Artifact(Role::History, namespace, artifact) => glance.in_history(namespace, artifact, name),
+            Subject::Artifact(role @ (Role::History | Role::Described), namespace, artifact) => {
+                glance.in_history(*role, namespace, artifact, name)
+            }
             Subject::Artifact(_, namespace, artifact) => glance.in_artifact(namespace, artifact, name),
             Subject::Version(Role::Version, leaf) => glance.in_version(leaf, name),
             Subject::Version(..) => Err(TreeError::NotADirectory),
@@ -179,10 +172,8 @@ impl MountedTree {
         match directory {
             Subject::Place(number, place) => match place {
                 Place::Root => glance.list_root(page),
-                Place::Control => {
-                    self.list_reports(glance, *number, page);
-                    Ok(())
-                }
+                Place::Control => self.list_control(glance, *number, page),
+                Place::Meta => glance.list_meta(*number, page),
                 Place::Report(_) => Err(TreeError::NotADirectory),
                 Place::Namespace(namespace) => glance.list_namespace(*number, namespace, page),
                 Place::Data { namespace, path } => {
@@ -194,7 +185,9 @@ impl MountedTree {
                     glance.list_model(&ModelDirectory { namespace, view: *view, model: &model }, page)
                 }
             },
-            Subject::Artifact(Role::History, namespace, artifact) => glance.list_history(namespace, artifact, page),
+            Subject::Artifact(role @ (Role::History | Role::Described), namespace, artifact) => {
+                glance.list_history(*role, namespace, artifact, page)
+            }
             Subject::Artifact(_, namespace, artifact) => glance.list_artifact(namespace, artifact, page),
             Subject::Version(Role::Version, leaf) => {
                 glance.list_version(leaf, page);
@@ -204,23 +197,16 @@ impl MountedTree {
         }
     }
 
-    fn list_reports(&self, glance: &Glance<'_>, number: u64, page: &mut Page<'_>) {
-        let mut names = self.parts.reports.names();
-        names.sort();
-        for name in names {
-            if !page.is_full() && page.after.is_none_or(|after| name.as_str() > after) {
-                let found = self.memory.places.child(number, &name).map(|node| (node, glance.report()));
-                page.push(&name, name.clone(), found);
-            }
-        }
-    }
-
     fn open_version(&self, role: Role, leaf: &Leaf) -> Result<Opened, TreeError> {
         match role {
             Role::Latest => Ok(Opened::Bytes(Bytes::from(leaf.version.to_string()))),
             Role::Content if leaf.namespace == self.memory.own => Ok(self.open_own(leaf)),
             Role::Content | Role::Metadata => Ok(Opened::Remote),
-            Role::Name | Role::History | Role::Version => Err(TreeError::IsADirectory),
+            Role::Attributes => {
+                let text = attributes::of_version(&self.parts.catalog, leaf)?.ok_or(TreeError::Stale)?;
+                Ok(Opened::Bytes(Bytes::from(text)))
+            }
+            Role::Name | Role::History | Role::Described | Role::Version => Err(TreeError::IsADirectory),
         }
     }
 
@@ -256,7 +242,9 @@ fn wanted(role: Role, leaf: &Leaf) -> Result<Wanted, TreeError> {
     let (file, size) = match role {
         Role::Content => (RAW_FILE, (!leaf.streaming).then_some(leaf.size)),
         Role::Metadata => (METADATA_FILE, None),
-        Role::Name | Role::History | Role::Version | Role::Latest => return Err(TreeError::Input),
+        Role::Name | Role::History | Role::Described | Role::Version | Role::Latest | Role::Attributes => {
+            return Err(TreeError::Input);
+        }
     };
     // The catalog keeps no row whose path is not one.
     let Ok(path) = sizes::path(leaf, file).parse() else { return Err(TreeError::Input) };
@@ -279,18 +267,6 @@ impl Tree for MountedTree {
             self.list(glance, &subject, &mut page)?;
             Ok(page.entries)
         })
-    }
-
-    fn attributes(&self, node: NodeId) -> Result<Vec<(String, String)>, TreeError> {
-        let catalog = &self.parts.catalog;
-        match self.glance(|glance| glance.subject(node))? {
-            Subject::Version(_, leaf) => {
-                attributes::of_version(catalog, &leaf.namespace, &leaf.name, Some(leaf.version))
-            }
-            Subject::Artifact(_, namespace, name) => attributes::of_version(catalog, &namespace, &name, None),
-            Subject::Place(_, Place::Namespace(namespace)) => attributes::of_namespace(catalog, &namespace),
-            Subject::Place(..) => Ok(Vec::new()),
-        }
     }
 
     fn open(&self, file: NodeId) -> Result<Opened, TreeError> {

@@ -28,10 +28,23 @@ pub(super) enum Role {
     Latest,
     /// `history/{model}/{name}`: the versions of an artifact.
     History,
+    /// `.swamp/meta/{namespace}/{model}/{name}`: what is known of the versions of an artifact.
+    Described,
+    /// What the catalog says of a version.
+    Attributes,
 }
 
 impl Role {
-    const ALL: [Self; 6] = [Self::Name, Self::Version, Self::Content, Self::Metadata, Self::Latest, Self::History];
+    const ALL: [Self; 8] = [
+        Self::Name,
+        Self::Version,
+        Self::Content,
+        Self::Metadata,
+        Self::Latest,
+        Self::History,
+        Self::Described,
+        Self::Attributes,
+    ];
 
     fn number(self) -> u64 {
         match self {
@@ -41,6 +54,8 @@ impl Role {
             Self::Metadata => 4,
             Self::Latest => 5,
             Self::History => 6,
+            Self::Described => 7,
+            Self::Attributes => 8,
         }
     }
 }
@@ -85,8 +100,9 @@ pub(super) fn of_name(role: Role, namespace: &str, name: &Name, seq: u64) -> Opt
 /// Returns the stamp that the node of a row has.
 pub(super) fn stamp(role: Role, leaf: &Leaf) -> u64 {
     match role {
-        Role::Name | Role::History => name_stamp(&leaf.namespace, &leaf.name),
-        Role::Version => digest(|hasher| (&leaf.namespace, &leaf.name, leaf.version).hash(hasher)),
+        Role::Name | Role::History | Role::Described => name_stamp(&leaf.namespace, &leaf.name),
+        // Attributes are made anew whenever they are read, so that they stay the same file.
+        Role::Version | Role::Attributes => digest(|hasher| (&leaf.namespace, &leaf.name, leaf.version).hash(hasher)),
         Role::Content | Role::Metadata | Role::Latest => digest(|hasher| {
             (&leaf.namespace, &leaf.name, leaf.version).hash(hasher);
             (&leaf.id, leaf.size, leaf.created_at, leaf.streaming, &leaf.content_type).hash(hasher);

@@ -17,6 +17,9 @@ pub(super) const MODELS: &str = "models";
 /// The view of all contents.
 pub(super) const HISTORY: &str = "history";
 
+/// The directory beside the reports that has the attributes of everything.
+pub(super) const META: &str = "meta";
+
 /// The directory of a namespace that has the layout of the datastore.
 pub(super) const DATA: &str = crate::data::layout::DATA_DIRECTORY;
 
@@ -25,6 +28,8 @@ pub(super) const DATA: &str = crate::data::layout::DATA_DIRECTORY;
 pub(super) enum View {
     Models,
     History,
+    /// As the history, with attributes instead of contents; lies in `.swamp/meta` instead of its namespace.
+    Meta,
 }
 
 /// What a number stands for. Namespaces are slugs, `""` in solo mode.
@@ -33,6 +38,8 @@ pub(super) enum Place {
     Root,
     Control,
     Report(String),
+    /// The directory of all attributes.
+    Meta,
     Namespace(String),
     /// A directory of the layout below `data`, which is the empty path.
     Data {
@@ -55,7 +62,7 @@ impl Place {
     /// Returns the namespace it is of.
     pub(super) fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Root | Self::Control | Self::Report(_) => None,
+            Self::Root | Self::Control | Self::Report(_) | Self::Meta => None,
             Self::Namespace(namespace)
             | Self::Data { namespace, .. }
             | Self::View { namespace, .. }
@@ -111,21 +118,28 @@ impl Places {
 }
 
 fn place_of(names: &[&str]) -> Option<Place> {
-    let view = |name: &str| match name {
+    let view_called = |name: &str| match name {
         MODELS => Some(View::Models),
         HISTORY => Some(View::History),
         _ => None,
     };
+    let view = |namespace: &str, view| Place::View { namespace: namespace.to_owned(), view };
+    let model = |namespace: &str, view, name: &str| Place::Model {
+        namespace: namespace.to_owned(),
+        view,
+        name: name.to_owned(),
+    };
     Some(match names {
         [] => Place::Root,
         [CONTROL] => Place::Control,
+        [CONTROL, META] => Place::Meta,
+        [CONTROL, META, namespace] => view(namespace, View::Meta),
+        [CONTROL, META, namespace, name] => model(namespace, View::Meta, name),
         [CONTROL, report] => Place::Report((*report).to_owned()),
         [namespace] => Place::Namespace((*namespace).to_owned()),
         [namespace, DATA, path @ ..] => Place::Data { namespace: (*namespace).to_owned(), path: path.join("/") },
-        [namespace, name] => Place::View { namespace: (*namespace).to_owned(), view: view(name)? },
-        [namespace, name, model] => {
-            Place::Model { namespace: (*namespace).to_owned(), view: view(name)?, name: (*model).to_owned() }
-        }
+        [namespace, shown] => view(namespace, view_called(shown)?),
+        [namespace, shown, name] => model(namespace, view_called(shown)?, name),
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! The two views of a namespace: `models/{model}/{data name}[.ext]` has the newest content of every artifact,
-//! `history/{model}/{data name}/{version}[.ext]` all of it.
+//! `history/{model}/{data name}/{version}[.ext]` all of it. `.swamp/meta/{namespace}` is arranged and spelled as the
+//! history, with `{version}.json` for every version.
 //!
 //! - A model is called as the newest versions of its artifacts say; artifacts of one model that say different names are
 //!   shown under both. A model without a name is `{type}%@{id}`, and where several models have one name, all of them are
@@ -20,6 +21,9 @@ use crate::catalog::{Leaf, Name, NamedModel};
 
 /// How many artifacts are read at a time while a cut name is looked for.
 const SEARCH_PAGE: usize = 256;
+
+/// The ending of files of attributes.
+const ATTRIBUTES_ENDING: &str = ".json";
 
 /// Separates the parts of a cursor; no text of the catalog contains it.
 const CURSOR_SEPARATOR: char = '\0';
@@ -144,6 +148,7 @@ impl Glance<'_> {
         match at.view {
             View::Models => Ok(self.leaf(Role::Content, newest)),
             View::History => self.artifact_directory(Role::History, newest),
+            View::Meta => self.artifact_directory(Role::Described, newest),
         }
     }
 
@@ -184,7 +189,7 @@ impl Glance<'_> {
     fn shown_artifact(&self, at: &ModelDirectory<'_>, leaf: &Leaf) -> Result<String, TreeError> {
         let data_name = &leaf.name.data_name;
         let ending = match at.view {
-            View::History => None,
+            View::History | View::Meta => None,
             View::Models if extension::of_name(data_name).is_some() => None,
             View::Models => extension::of_type(&leaf.content_type),
         };
@@ -208,20 +213,34 @@ impl Glance<'_> {
         Ok(())
     }
 
-    /// Returns what a name in the history of an artifact is.
-    pub(super) fn in_history(&self, namespace: &str, artifact: &Name, shown: &str) -> Result<Found, TreeError> {
+    /// Returns what a name in the history of an artifact is, or among its attributes if `directory` says so.
+    pub(super) fn in_history(
+        &self,
+        directory: Role,
+        namespace: &str,
+        artifact: &Name,
+        shown: &str,
+    ) -> Result<Found, TreeError> {
         let digits = shown.split('.').next().unwrap_or_default();
         let version = parse_version(digits).ok_or(TreeError::NotFound)?;
         let leaf = self.browser.version(namespace, artifact, version)?;
-        let leaf = leaf.filter(|leaf| shown_version(leaf) == shown);
-        leaf.and_then(|leaf| self.leaf(Role::Content, &leaf)).ok_or(TreeError::NotFound)
+        let found = leaf.map(|leaf| (shown_version(directory, &leaf), leaf));
+        let found = found.filter(|((name, _), _)| name == shown);
+        found.and_then(|((_, role), leaf)| self.leaf(role, &leaf)).ok_or(TreeError::NotFound)
     }
 
-    /// Lists the history of an artifact.
-    pub(super) fn list_history(&self, namespace: &str, artifact: &Name, page: &mut Page<'_>) -> Result<(), TreeError> {
+    /// Lists the history of an artifact, or its attributes if `directory` says so.
+    pub(super) fn list_history(
+        &self,
+        directory: Role,
+        namespace: &str,
+        artifact: &Name,
+        page: &mut Page<'_>,
+    ) -> Result<(), TreeError> {
         let after = page.after.and_then(parse_version).unwrap_or(0);
         for leaf in self.browser.versions(namespace, artifact, after, page.room())? {
-            page.push(&shown_version(&leaf), leaf.version.to_string(), self.leaf(Role::Content, &leaf));
+            let (name, role) = shown_version(directory, &leaf);
+            page.push(&name, leaf.version.to_string(), self.leaf(role, &leaf));
         }
         Ok(())
     }
@@ -237,8 +256,12 @@ fn called(model: &NamedModel, is_only: bool) -> ModelName {
     }
 }
 
-/// Returns what a version is called in the history of its artifact: with the ending of the data name, else of its type.
-fn shown_version(leaf: &Leaf) -> String {
+/// Returns what a version is called in a directory of its artifact's versions, and which file of it that is. Contents have
+/// the ending of the data name, else of their type.
+fn shown_version(directory: Role, leaf: &Leaf) -> (String, Role) {
+    if directory == Role::Described {
+        return (format!("{}{ATTRIBUTES_ENDING}", leaf.version), Role::Attributes);
+    }
     let ending = extension::of_name(&leaf.name.data_name).or_else(|| extension::of_type(&leaf.content_type));
-    format!("{}{}", leaf.version, ending.unwrap_or_default())
+    (format!("{}{}", leaf.version, ending.unwrap_or_default()), Role::Content)
 }

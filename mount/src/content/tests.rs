@@ -62,10 +62,6 @@ impl Tree for Fake {
         Err(TreeError::NotFound)
     }
 
-    fn attributes(&self, _: NodeId) -> Result<Vec<(String, String)>, TreeError> {
-        Err(TreeError::NotFound)
-    }
-
     fn open(&self, _: NodeId) -> Result<Opened, TreeError> {
         Ok(Opened::Remote)
     }

@@ -71,10 +71,6 @@ impl Observer for Recorder {
         Ok(())
     }
 
-    fn attributes(&self, _path: &Path) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
     fn failed(&self, operation: &'static str, path: &Path, errno: i32) {
         self.hear(Heard::Failed(operation, path.to_owned(), errno));
     }

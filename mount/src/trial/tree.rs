@@ -127,10 +127,6 @@ impl Tree for Grove {
             .collect()
     }
 
-    fn attributes(&self, _node: NodeId) -> Result<Vec<(String, String)>, TreeError> {
-        Ok(Vec::new())
-    }
-
     fn open(&self, file: NodeId) -> Result<Opened, TreeError> {
         match self.leaf(file)? {
             Leaf::Bytes(text) | Leaf::Report(text) => Ok(Opened::Bytes(Bytes::from_static(text.as_bytes()))),

@@ -17,7 +17,7 @@ pub(crate) const MOUNTPOINT: &str = "/mnt/swamp";
 ///
 /// Stays in the foreground until it is unmounted or interrupted, which pushes what is left; a second interrupt leaves at
 /// once and keeps the rest for the next mount. `.swamp/` in the mount tells how things are: `status.json`, `queue`,
-/// `errors`, `stats`.
+/// `errors`, `stats`; and what the catalog says of each version: `meta/{namespace}/{model}/{name}/{version}.json`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  swamp mount                              on /mnt/swamp, until Ctrl-C\n  \
                         swamp mount ~/all --daemon               in the background\n  \

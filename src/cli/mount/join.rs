@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use swamp::error::Kind;
 use swamp::fsutil::FileError;
-use swamp::mounting::{Admission, Attributes, Links, MountFacts, MountReports, Recorder};
+use swamp::mounting::{Admission, Links, MountFacts, MountReports, Recorder};
 use swamp::repo::Repo;
 use swamp::tree::{Datastore, MountedTree, Reports, TreeParts};
 use swamp_mount::{Access, InvalidMountId, MountError, Options, Passthrough, Transfer, Unmounted, Waited, Writable};
@@ -114,7 +114,7 @@ pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Serv
     });
     let admission = Admission::new(repo.config()).with_special(arguments.special());
     let watermark = Arc::clone(repo.watermark());
-    let recorder = Recorder::new(watermark, admission, Arc::clone(&tree) as Arc<dyn Attributes>, links);
+    let recorder = Recorder::new(watermark, admission, links);
     let writable = Writable {
         name: tree.own_name().to_owned(),
         directory: repo.namespaced(),

@@ -1,6 +1,7 @@
 //! What is shown of a catalog.
 
 mod hostile;
+mod meta;
 mod nodes;
 mod shown;
 
@@ -16,6 +17,7 @@ use crate::bucket::memory::MemoryBucket;
 use crate::catalog::{CatalogError, NameScan, Record, Scanned};
 use crate::clock::{ManualClock, Timestamp};
 use crate::data::store::{MarkDirty, MarkError};
+use crate::path::RelPath;
 use crate::repo::RepoError;
 
 /// Enough for every directory of these tests.
@@ -117,6 +119,12 @@ impl Fixture {
 
     fn node(&self, path: &str) -> NodeId {
         self.at(path).expect(path).0
+    }
+
+    /// Returns the bytes of a file that has them ready.
+    fn text(&self, path: &str) -> String {
+        let Ok(Opened::Bytes(bytes)) = self.tree.open(self.node(path)) else { panic!("{path} has no bytes") };
+        String::from_utf8(bytes.into()).expect("a text")
     }
 
     /// Returns the names in a directory.

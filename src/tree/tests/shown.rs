@@ -150,7 +150,7 @@ fn sizes_are_those_of_the_catalog_or_unknown() {
 fn reports_are_made_for_every_open() {
     let fixture = Fixture::new();
 
-    assert_eq!(fixture.names(".swamp"), ["errors", "queue"]);
+    assert_eq!(fixture.names(".swamp"), ["errors", "meta", "queue"]);
     let (queue, attr) = fixture.at(".swamp/queue").expect("a report");
     assert_eq!(attr.kind, Kind::Report);
     let Ok(Opened::Bytes(bytes)) = fixture.tree.open(queue) else { panic!("no bytes") };
@@ -172,30 +172,4 @@ fn opening_says_where_bytes_are() {
     let raw = fixture.node(&format!("{state}/12/raw"));
     assert_eq!(fixture.tree.lookup(raw, "x"), Err(TreeError::NotADirectory));
     assert_eq!(fixture.tree.entries(raw, None, 1), Err(TreeError::NotADirectory));
-}
-
-#[test]
-fn attributes_are_those_of_the_row() {
-    let fixture = Fixture::new();
-    fixture.pull("security", &[record("security", "state", 1)]);
-    fixture.scan(Some("infra"), &[record("infra", "state", 3)]);
-
-    let foreign: BTreeMap<String, String> = fixture
-        .tree
-        .attributes(fixture.node("security/models/vpc-main/state.json"))
-        .expect("read")
-        .into_iter()
-        .collect();
-    let path = |text: &str| text.parse::<RelPath>().expect("a path");
-    let own: BTreeMap<String, String> =
-        fixture.tree.attributes_of(&path("data/aws/ec2/vpc/0bc79a8f/state/3/raw")).into_iter().collect();
-
-    assert_eq!(foreign["user.swamp.namespace"], "security");
-    assert_eq!(foreign["user.swamp.tags"], r#"{"type":"resource"}"#);
-    assert_eq!(foreign["user.swamp.owner"], "model-method:0bc79a8f");
-    assert_eq!(foreign["user.swamp.last_synced"], "1970-01-01T00:00:00.000Z");
-    assert_eq!(own["user.swamp.version"], "3");
-    assert_eq!(own.get("user.swamp.last_synced"), None);
-    assert_eq!(fixture.tree.attributes_of(&path("data/aws/ec2/vpc/0bc79a8f/state/4/raw")), []);
-    assert_eq!(fixture.tree.attributes_of(&path("outputs/x")), []);
 }

@@ -12,11 +12,10 @@ use swamp::data::layout::Artifact;
 use swamp::data::name::VersionNumber;
 use swamp::mounting::control::{Answer, Verb};
 use swamp::mounting::{
-    Admission, Attributes, Catalogs, Exchange, Flushed, Keeper, KeeperParts, Links, Phase, Pulled, Pushed, Pushes,
-    Recorder, Relayed, Surroundings, Timing,
+    Admission, Catalogs, Exchange, Flushed, Keeper, KeeperParts, Links, Phase, Pulled, Pushed, Pushes, Recorder,
+    Relayed, Surroundings, Timing,
 };
 use swamp::namespace::Namespace;
-use swamp::path::RelPath;
 use swamp::sync::{Depth, Engine, SyncError, SyncOptions, SyncService as _, Watermark};
 use swamp_mount::Observer as _;
 
@@ -48,15 +47,6 @@ impl Surroundings for Around {
 
     fn status(&self) -> serde_json::Value {
         serde_json::json!({"is": "mounted"})
-    }
-}
-
-#[derive(Debug)]
-struct NoAttributes;
-
-impl Attributes for NoAttributes {
-    fn of(&self, _: &RelPath) -> Vec<(String, String)> {
-        Vec::new()
     }
 }
 
@@ -126,7 +116,7 @@ impl Rig {
         let config = swamp::datastore::DatastoreConfig::from_block(block.as_object().expect("a block"), &places);
         let admission = Admission::new(&config.expect("a configuration"));
         let watermark = Arc::clone(&machine.engine().parts().watermark);
-        let recorder = Recorder::new(Arc::clone(&watermark), admission, Arc::new(NoAttributes), &links);
+        let recorder = Recorder::new(Arc::clone(&watermark), admission, &links);
         let around = Arc::new(Around::default());
         let (push_delay, push_delay_max) = (Duration::from_millis(30), Duration::from_millis(300));
         let parts = KeeperParts {

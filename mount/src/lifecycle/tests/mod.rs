@@ -49,10 +49,6 @@ impl Tree for NoTree {
         Err(TreeError::NotFound)
     }
 
-    fn attributes(&self, _: NodeId) -> Result<Vec<(String, String)>, TreeError> {
-        Err(TreeError::NotFound)
-    }
-
     fn open(&self, _: NodeId) -> Result<Opened, TreeError> {
         Err(TreeError::NotFound)
     }

@@ -87,10 +87,6 @@ impl Observer for Deaf {
         Ok(())
     }
 
-    fn attributes(&self, _: &Path) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
     fn failed(&self, _: &'static str, _: &Path, _: i32) {}
 }
 
