@@ -57,8 +57,9 @@ pub(super) fn examine(
 fn ripe(file: &Path, first: Stamp) -> Result<(Stamp, bool), FileError> {
     let mut stamp = first;
     for _ in 0..RIPENINGS_MAX {
-        let age_ns =
-            crate::clock::Timestamp::from(std::time::SystemTime::now()).milliseconds() * 1_000_000 - stamp.ctime_ns;
+        // In full nanoseconds: rounded down, the moment given would end before its time.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let age_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX).saturating_sub(stamp.ctime_ns);
         let left_ns = TICK_NS_MAX - age_ns;
         // A time that lies further ahead is not of this clock.
         if left_ns <= 0 || left_ns > 2 * TICK_NS_MAX {
