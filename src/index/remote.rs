@@ -1,5 +1,7 @@
 //! Looking at a namespace's index: whether it changed, and the shards that did.
 
+use std::collections::BTreeSet;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::{debug, warn};
 
@@ -120,8 +122,14 @@ impl Index {
         }
     }
 
-    /// Reads the shards that changed into the mirror's records; the head is the caller's to save.
-    pub async fn refresh(&self, mirror: &Mirror, seen: Seen) -> Result<Refreshed, IndexError> {
+    /// Reads the shards that changed into the mirror's records; the head is the caller's to save. `unfinished` shards may
+    /// have been read by a session that did not live to save one.
+    pub async fn refresh(
+        &self,
+        mirror: &Mirror,
+        seen: Seen,
+        unfinished: impl IntoIterator<Item = ShardId>,
+    ) -> Result<Refreshed, IndexError> {
         let old = mirror.head();
         let mut head = Head::new(seen.layout);
         head.meta = seen.meta.as_ref().map(|(_, version)| version.clone());
@@ -151,7 +159,9 @@ impl Index {
             head.set_shard(&shard, Some(version));
             shards.push(shard);
         }
-        let old_shards: Vec<ShardId> = if is_regrouped { regrouped } else { old.shards().collect() };
+        let mut old_shards: BTreeSet<ShardId> =
+            if is_regrouped { regrouped.into_iter().collect() } else { old.shards().collect() };
+        old_shards.extend(unfinished);
         for gone in old_shards.into_iter().filter(|shard| head.shard(shard).is_none()) {
             let mut record = mirror.record(&gone)?;
             record.entries.clear();

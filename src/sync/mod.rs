@@ -14,6 +14,7 @@ mod export;
 mod foreign;
 mod history;
 mod hydrate;
+mod in_flight;
 mod local;
 mod plan;
 mod progress;

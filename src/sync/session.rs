@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::in_flight::InFlight;
 use super::{Engine, SyncError};
 use crate::fsutil;
-use crate::index::{Mirror, ShardId, Verified};
+use crate::index::{Mirror, Record, ShardId, Verified};
 use crate::path::RelPath;
 
 /// How long to wait for another process that synchronises the same cache.
@@ -29,6 +30,8 @@ pub(super) struct Session<'a> {
     pub(super) discovered: Vec<ShardId>,
     /// New versions that this session has certainly published, with the content it published.
     pub(super) uploaded: BTreeMap<RelPath, Verified>,
+    /// What this session is about to do, and earlier ones did not live to finish.
+    pub(super) in_flight: InFlight,
     /// Released when the session ends, also by a crash.
     _turn: File,
 }
@@ -52,6 +55,7 @@ impl Engine {
                     stop,
                     discovered: Vec::new(),
                     uploaded: BTreeMap::new(),
+                    in_flight: InFlight::open(&self.parts.state, &self.parts.staging)?,
                     _turn: turn,
                 });
             }
@@ -63,5 +67,18 @@ impl Engine {
                 return Err(SyncError::Interrupted { direction: "synchronisation" });
             }
         }
+    }
+}
+
+impl Session<'_> {
+    /// Returns the record of a shard, with what sessions that ended early did not write into it.
+    pub(super) fn completed_record(&self, shard: &ShardId) -> Result<Record, SyncError> {
+        let mut record = self.mirror.record(shard)?;
+        let is_of_shard = |path: &RelPath| self.mirror.shard_of(path).as_ref() == Some(shard);
+        // Kept: the note is replaced when the file is sent or fetched again, and that may end early as well.
+        if self.in_flight.complete(&mut record, &self.engine.places.root, is_of_shard)? {
+            self.mirror.set_record(shard, &record)?;
+        }
+        Ok(record)
     }
 }

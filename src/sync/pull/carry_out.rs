@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::{debug, info, warn};
 
+use super::super::in_flight::Intent;
 use super::super::session::Session;
 use super::super::{Failed, PullReport, Step, SyncError, transfer};
 use super::plan::Planned;
@@ -29,7 +30,11 @@ type Download = (Entry, Option<Stamp>);
 
 impl Session<'_> {
     /// Does what was planned; returns whether every file is what the index says.
-    pub(super) async fn carry_out(&self, mut batch: Vec<Planned>, report: &mut PullReport) -> Result<bool, SyncError> {
+    pub(super) async fn carry_out(
+        &mut self,
+        mut batch: Vec<Planned>,
+        report: &mut PullReport,
+    ) -> Result<bool, SyncError> {
         for planned in &mut batch {
             self.compare(planned).await?;
             self.resolve_clashes(planned, report)?;
@@ -43,6 +48,9 @@ impl Session<'_> {
         let downloads = || batch.iter().flat_map(|planned| &planned.plan.downloads);
         let groups: [Vec<&Download>; 2] =
             [downloads().filter(|download| !is_pointer(download)).collect(), downloads().filter(is_pointer).collect()];
+        let intents =
+            downloads().filter_map(|(entry, _)| Some((entry.key.clone(), Intent::Write(entry.sha256.clone()?))));
+        self.in_flight.begin_pull(intents.collect())?;
         let mut fetched = Fetched { total: groups.iter().map(Vec::len).sum(), ..Fetched::default() };
         for group in groups {
             self.download(group, &mut fetched, report).await;

@@ -68,7 +68,8 @@ impl Session<'_> {
             // A monolith that a migration left behind is never the truth again (traps T4, T28).
             return Err(SyncError::IndexGone { namespace: self.engine.parts.namespace.clone() });
         }
-        let refreshed = self.engine.index.refresh(&self.mirror, seen).await?;
+        let unfinished = self.in_flight.pulling().filter_map(|path| self.mirror.shard_of(path));
+        let refreshed = self.engine.index.refresh(&self.mirror, seen, unfinished).await?;
         let mut shards = refreshed.shards;
         if depth == Depth::Content && !old.is_hydrated {
             shards.extend(refreshed.head.shards());
@@ -112,7 +113,7 @@ impl Session<'_> {
         let mut batch = Vec::new();
         let mut planned_files = 0;
         for shard in shards {
-            let record = self.mirror.record(&shard)?;
+            let record = self.completed_record(&shard)?;
             let plan = plan_shard(&self.engine.places, &record, &dirty, depth)?;
             if plan.changes_files() {
                 self.engine.announce_changes()?;
@@ -133,6 +134,7 @@ impl Session<'_> {
         if is_settled {
             self.mirror.set_head(head)?;
         }
+        self.in_flight.end_pull()?;
         Ok(report)
     }
 }

@@ -1,6 +1,6 @@
 //! The critical section of a push, and the record of what it made true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _};
 use tracing::warn;
@@ -31,6 +31,7 @@ impl Session<'_> {
         // Versions that appeared since the first upload; the others are not sent again.
         self.upload_versions(&mut plan, dirty, report).await?;
         held.check()?;
+        self.in_flight.begin_push(plan.intents())?;
         self.upload(plan.writes.keys().cloned().collect(), &plan, PutMode::Overwrite, report).await?;
         let changes = self.changes(&plan);
         let engine = self.engine;
@@ -55,13 +56,17 @@ impl Session<'_> {
         });
         let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
         let mut deletions = stream::iter(deletions).buffer_unordered(concurrent_max);
+        let mut left = BTreeSet::new();
         while let Some((path, outcome)) = deletions.next().await {
             match outcome {
                 Ok(()) | Err(BucketError::NotFound { .. }) => report.deleted += 1,
-                Err(error) => warn!(%path, %error, "object not deleted; no index names it any more"),
+                Err(error) => {
+                    warn!(%path, %error, "object not deleted; no index names it any more");
+                    left.insert(path);
+                }
             }
         }
-        Ok(())
+        Ok(self.in_flight.end_push(|path| left.contains(path))?)
     }
 
     /// Returns the index changes of a plan whose files are uploaded.
@@ -83,23 +88,30 @@ impl Session<'_> {
 
     /// Writes down that local and remote are the same.
     pub(super) fn record_verified(&self, plan: &PushPlan) -> Result<(), SyncError> {
-        let mut by_shard: BTreeMap<ShardId, Vec<(&RelPath, Option<&Verified>)>> = BTreeMap::new();
-        let present = plan.creates.iter().chain(&plan.writes).chain(&plan.verified);
-        let facts = present.map(|(path, verified)| (path, Some(verified)));
-        for (path, verified) in facts.chain(plan.deletes.iter().map(|path| (path, None))) {
+        let mut by_shard: BTreeMap<ShardId, Vec<(&RelPath, Fact<'_>)>> = BTreeMap::new();
+        let published = plan.creates.iter().chain(&plan.writes).map(|(path, it)| (path, Fact::Published(it)));
+        let found = plan.verified.iter().map(|(path, it)| (path, Fact::Found(it)));
+        let deleted = plan.deletes.iter().map(|path| (path, Fact::Deleted));
+        for (path, fact) in published.chain(found).chain(deleted) {
             if let Some(shard) = self.mirror.shard_of(path) {
-                by_shard.entry(shard).or_default().push((path, verified));
+                by_shard.entry(shard).or_default().push((path, fact));
             }
         }
         for (shard, facts) in by_shard {
             let mut record = self.mirror.record(&shard)?;
-            for (path, verified) in facts {
-                match (verified, record.entries.get(path)) {
-                    (Some(verified), Some(entry)) => {
-                        let last_modified = entry.last_modified.clone();
+            for (path, fact) in facts {
+                let last_modified = record.entries.get(path).map(|entry| entry.last_modified.clone());
+                let known = match (fact, last_modified) {
+                    // A commit that met others' changes leaves the entries to the next look at the index.
+                    (Fact::Published(verified), last_modified) => Some((verified, last_modified.unwrap_or_default())),
+                    (Fact::Found(verified), Some(last_modified)) => Some((verified, last_modified)),
+                    (Fact::Found(_), None) | (Fact::Deleted, _) => None,
+                };
+                match known {
+                    Some((verified, last_modified)) => {
                         record.known.insert(path.clone(), Known { last_modified, local: Some(verified.clone()) });
                     }
-                    _ => {
+                    None => {
                         record.known.shift_remove(path);
                     }
                 }
@@ -108,4 +120,14 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// What a push made true of a file.
+enum Fact<'a> {
+    /// The datastore has it, because we sent it.
+    Published(&'a Verified),
+    /// The datastore had it already.
+    Found(&'a Verified),
+    /// The datastore has it no more.
+    Deleted,
 }

@@ -29,6 +29,7 @@ impl Session<'_> {
         let mut report = PushReport::default();
         let (dirty, mark) = self.engine.parts.watermark.snapshot()?;
         let is_export_due = self.engine.is_export_due()?;
+        let is_idle = dirty.is_empty() && !is_export_due && self.in_flight.pushing().is_empty();
         match self.engine.index.probe(self.mirror.head()).await? {
             Probe::Unchanged => {}
             Probe::Changed(seen) if seen.layout() == Layout::Absent && self.mirror.head().layout != Layout::Absent => {
@@ -36,10 +37,10 @@ impl Session<'_> {
                 return Box::pin(self.push()).await;
             }
             // Nothing to say: what others published is for a pull to fetch.
-            Probe::Changed(_) if dirty.is_empty() && !is_export_due => {}
+            Probe::Changed(_) if is_idle => {}
             Probe::Changed(seen) => self.catch_up_before_push(seen, &mut report).await?,
         }
-        if dirty.is_empty() && !is_export_due {
+        if is_idle {
             return Ok(report);
         }
         let mut plan = self.plan_push(&dirty)?;
@@ -51,6 +52,7 @@ impl Session<'_> {
             lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await?;
         } else {
             self.record_verified(&plan)?;
+            self.in_flight.end_push(|_| false)?;
         }
         report.strays = plan.strays;
         self.engine.parts.watermark.clear(mark)?;

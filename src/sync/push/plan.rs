@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
 use super::super::boundary::{self, Crossing};
+use super::super::in_flight::Intent;
 use super::super::plan::{Facts, Local, PushAction};
 use super::super::report::Stray;
 use super::super::session::Session;
@@ -26,6 +27,13 @@ pub(super) struct PushPlan {
 }
 
 impl PushPlan {
+    /// Returns what becomes of files that are rewritten in place or deleted, and of those that the index is told of.
+    pub(super) fn intents(&self) -> BTreeMap<RelPath, Intent> {
+        let written = self.creates.iter().chain(&self.writes);
+        let written = written.map(|(path, verified)| (path.clone(), Intent::Write(verified.sha256.clone())));
+        written.chain(self.deletes.iter().map(|path| (path.clone(), Intent::Delete))).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.creates.is_empty() && self.writes.is_empty() && self.deletes.is_empty() && self.discovered.is_empty()
     }
@@ -60,9 +68,14 @@ impl Session<'_> {
         for shard in self.mirror.head().shards().filter(may_hold) {
             by_shard.entry(shard).or_default();
         }
+        for path in self.in_flight.pushing().keys() {
+            if let Some(shard) = self.mirror.shard_of(path) {
+                by_shard.entry(shard).or_default().insert(path.clone());
+            }
+        }
         plan.discovered = self.founding_entries()?;
         for (shard, mut paths) in by_shard {
-            let record = self.mirror.record(&shard)?;
+            let record = self.completed_record(&shard)?;
             paths.extend(record.known.keys().filter(|path| dirty.is_named(path)).cloned());
             for path in paths {
                 self.plan_file(path, &record, dirty, &mut plan)?;
@@ -98,7 +111,7 @@ impl Session<'_> {
         let local = local::examine(&self.engine.places.root, &path, known, self.uploaded.get(&path))?;
         let is_named_dirty = dirty.is_named(&path);
         let facts = Facts { path: &path, entry: record.entries.get(&path), known, local: &local, is_named_dirty };
-        match (facts.push(), local) {
+        match (self.settled(&facts), local) {
             (PushAction::Create, Local::Present(verified)) => {
                 plan.creates.insert(path, verified);
             }
@@ -114,5 +127,24 @@ impl Session<'_> {
             (PushAction::Nothing | PushAction::Create | PushAction::Write | PushAction::Verified, _) => {}
         }
         Ok(())
+    }
+
+    /// Decides what to do with a file, also in the light of what an earlier push was about to do to it.
+    fn settled(&self, facts: &Facts<'_>) -> PushAction {
+        let action = facts.push();
+        if boundary::crossing(facts.path) != Crossing::Mutable {
+            return action;
+        }
+        match (self.in_flight.pushing().get(facts.path), action, facts.entry) {
+            // The entry is right, but the object may have been rewritten for an entry that never was.
+            (Some(Intent::Write(sha256)), PushAction::Verified, Some(entry))
+                if entry.sha256.as_ref() != Some(sha256) =>
+            {
+                PushAction::Write
+            }
+            // Nobody names the object that the push left: it may have been written, or not deleted.
+            (Some(_), PushAction::Nothing, None) if matches!(facts.local, Local::Absent { .. }) => PushAction::Delete,
+            _ => action,
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod catalogs;
 mod commits;
 mod counting;
+mod cut_short;
 mod scripted;
 mod traps;
 pub(crate) mod world;

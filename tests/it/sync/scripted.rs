@@ -8,6 +8,7 @@ use swamp::bucket::{
     Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket, Version,
 };
 use swamp::path::RelPath;
+use tokio::sync::Notify;
 
 /// Something to do before a write, once.
 type Hook = Box<dyn FnOnce() + Send>;
@@ -17,6 +18,7 @@ struct Script {
     requests: u64,
     fail_at: Option<u64>,
     lose_reply_at: Option<u64>,
+    hang_at: Option<u64>,
     fail_writes_of: Option<String>,
     denied: Option<String>,
     before_write: Option<(String, Hook)>,
@@ -27,6 +29,8 @@ struct Script {
 pub(crate) struct Scripted {
     inner: SharedBucket,
     script: Mutex<Script>,
+    /// Told when a request hangs.
+    hung: Notify,
 }
 
 impl fmt::Debug for Scripted {
@@ -35,15 +39,15 @@ impl fmt::Debug for Scripted {
     }
 }
 
-#[derive(PartialEq, Eq)]
 enum Reply {
     Arrives,
     IsLost,
+    NeverComes,
 }
 
 impl Scripted {
     pub(crate) fn new(inner: SharedBucket) -> Self {
-        Self { inner, script: Mutex::default() }
+        Self { inner, script: Mutex::default(), hung: Notify::new() }
     }
 
     pub(crate) fn requests(&self) -> u64 {
@@ -60,6 +64,17 @@ impl Scripted {
     pub(crate) fn lose_reply(&self, nth: u64) {
         let mut script = self.script();
         script.lose_reply_at = Some(script.requests + nth);
+    }
+
+    /// Carries out the n-th request from now, and never answers it.
+    pub(crate) fn hang(&self, nth: u64) {
+        let mut script = self.script();
+        script.hang_at = Some(script.requests + nth);
+    }
+
+    /// Returns once a request hangs.
+    pub(crate) async fn hung(&self) {
+        self.hung.notified().await;
     }
 
     pub(crate) fn fail_writes_of(&self, part: &str) {
@@ -108,7 +123,23 @@ impl Scripted {
             std::thread::spawn(hook).join().expect("the hook works");
         }
         let script = self.script();
-        Ok(if script.lose_reply_at == Some(script.requests) { Reply::IsLost } else { Reply::Arrives })
+        let now = Some(script.requests);
+        Ok(match () {
+            () if script.lose_reply_at == now => Reply::IsLost,
+            () if script.hang_at == now => Reply::NeverComes,
+            () => Reply::Arrives,
+        })
+    }
+
+    async fn reply<T>(&self, reply: Reply, operation: &'static str, key: &str, value: T) -> Result<T, BucketError> {
+        match reply {
+            Reply::Arrives => Ok(value),
+            Reply::IsLost => Err(unavailable(operation, key)),
+            Reply::NeverComes => {
+                self.hung.notify_one();
+                std::future::pending().await
+            }
+        }
     }
 }
 
@@ -116,46 +147,42 @@ fn unavailable(operation: &'static str, key: &str) -> BucketError {
     BucketError::Unavailable { operation, key: key.to_owned(), source: "scripted".into() }
 }
 
-fn reply<T>(reply: &Reply, operation: &'static str, key: &str, value: T) -> Result<T, BucketError> {
-    if *reply == Reply::Arrives { Ok(value) } else { Err(unavailable(operation, key)) }
-}
-
 #[async_trait]
 impl Bucket for Scripted {
     async fn get(&self, key: &RelPath, options: GetOptions) -> Result<Object, BucketError> {
         let admitted = self.admit("get", key.as_str(), false)?;
         let object = self.inner.get(key, options).await?;
-        reply(&admitted, "get", key.as_str(), object)
+        self.reply(admitted, "get", key.as_str(), object).await
     }
 
     async fn put(&self, key: &RelPath, body: Body, mode: PutMode) -> Result<Version, BucketError> {
         let admitted = self.admit("put", key.as_str(), true)?;
         let version = self.inner.put(key, body, mode).await?;
-        reply(&admitted, "put", key.as_str(), version)
+        self.reply(admitted, "put", key.as_str(), version).await
     }
 
     async fn head(&self, key: &RelPath) -> Result<ObjectMeta, BucketError> {
         let admitted = self.admit("head", key.as_str(), false)?;
         let meta = self.inner.head(key).await?;
-        reply(&admitted, "head", key.as_str(), meta)
+        self.reply(admitted, "head", key.as_str(), meta).await
     }
 
     async fn delete(&self, key: &RelPath, expected: Option<Version>) -> Result<(), BucketError> {
         let admitted = self.admit("delete", key.as_str(), true)?;
         self.inner.delete(key, expected).await?;
-        reply(&admitted, "delete", key.as_str(), ())
+        self.reply(admitted, "delete", key.as_str(), ()).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<Page, BucketError> {
         let admitted = self.admit("list", "", false)?;
         let page = self.inner.list(options).await?;
-        reply(&admitted, "list", "", page)
+        self.reply(admitted, "list", "", page).await
     }
 
     async fn copy(&self, source: &RelPath, target: &RelPath) -> Result<Version, BucketError> {
         let admitted = self.admit("copy", target.as_str(), true)?;
         let version = self.inner.copy(source, target).await?;
-        reply(&admitted, "copy", target.as_str(), version)
+        self.reply(admitted, "copy", target.as_str(), version).await
     }
 
     fn locate(&self, key: &str) -> String {

@@ -118,6 +118,10 @@ impl World {
         self.scripted.lose_reply(nth);
     }
 
+    pub(crate) fn hang(&self, nth: u64) {
+        self.scripted.hang(nth);
+    }
+
     pub(crate) fn fail_writes_of(&self, part: &str) {
         self.scripted.fail_writes_of(part);
     }
@@ -183,23 +187,34 @@ impl World {
         names
     }
 
-    /// Index entries whose object is missing, or has another size or hash.
-    pub(crate) fn dangling_entries(&self, namespace: &str) -> Vec<String> {
+    /// The entries of the index.
+    fn entries(&self, namespace: &str) -> BTreeMap<String, serde_json::Value> {
         let meta = self.json(&format!("{namespace}/_index/_meta.json"));
-        let mut dangling = Vec::new();
+        let mut entries = BTreeMap::new();
         for partition in meta["partitions"].as_array().expect("partitions") {
             let shard = self.json(&format!("{namespace}/_index/{}.json", partition.as_str().expect("a name")));
-            for (key, entry) in shard["entries"].as_object().expect("entries") {
-                let is_right = self.object(&format!("{namespace}/{key}")).is_some_and(|bytes| {
-                    let digested = fsutil::digest_bytes(&bytes);
-                    entry["size"] == digested.size && entry["sha256"] == digested.sha256.as_str()
-                });
-                if !is_right {
-                    dangling.push(key.clone());
-                }
-            }
+            entries.extend(shard["entries"].as_object().expect("entries").clone());
         }
-        dangling
+        entries
+    }
+
+    /// Index entries whose object is missing, or has another size or hash.
+    pub(crate) fn dangling_entries(&self, namespace: &str) -> Vec<String> {
+        let is_right = |(key, entry): &(String, serde_json::Value)| {
+            self.object(&format!("{namespace}/{key}")).is_some_and(|bytes| {
+                let digested = fsutil::digest_bytes(&bytes);
+                entry["size"] == digested.size && entry["sha256"] == digested.sha256.as_str()
+            })
+        };
+        self.entries(namespace).into_iter().filter(|entry| !is_right(entry)).map(|(key, _)| key).collect()
+    }
+
+    /// Files that are rewritten in place and lie in the bucket without an entry.
+    pub(crate) fn unnamed_files(&self, namespace: &str) -> Vec<String> {
+        let entries = self.entries(namespace);
+        let objects = self.keys_and_sizes().into_iter();
+        let files = objects.filter_map(|(key, _)| Some(key.strip_prefix(namespace)?.strip_prefix('/')?.to_owned()));
+        files.filter(|file| file.starts_with("files/") && !entries.contains_key(file)).collect()
     }
 }
 
@@ -358,6 +373,18 @@ impl Machine {
         self.overwrite(&format!("{directory}/{name}"), "stray");
     }
 
+    /// Writes a file as an announced change.
+    pub(crate) fn change(&self, file: &str, content: &str) {
+        self.engine.parts().watermark.mark_dirty(&path(file)).expect("marked");
+        self.overwrite(file, content);
+    }
+
+    /// Removes a file as an announced change.
+    pub(crate) fn remove(&self, file: &str) {
+        self.engine.parts().watermark.mark_dirty(&path(file)).expect("marked");
+        fsutil::remove_file(&path(file).under(self.root())).expect("removed");
+    }
+
     pub(crate) fn mark_everything(&self) {
         self.engine.mark_dirty(None).expect("marked");
     }
@@ -385,6 +412,28 @@ impl Machine {
 
     pub(crate) fn try_push(&self) -> Result<PushReport, SyncError> {
         wait(self.engine.push_changed(&SyncOptions::default()))
+    }
+
+    /// Begins a push, and dies when a request hangs.
+    pub(crate) fn push_and_die(&self) {
+        let options = SyncOptions::default();
+        wait(async {
+            tokio::select! {
+                pushed = self.engine.push_changed(&options) => drop(pushed),
+                () = self.world.scripted.hung() => {}
+            }
+        });
+    }
+
+    /// Begins a pull, and dies when a request hangs.
+    pub(crate) fn pull_and_die(&self) {
+        let options = SyncOptions::default();
+        wait(async {
+            tokio::select! {
+                pulled = self.engine.pull_changed(&options) => drop(pulled),
+                () = self.world.scripted.hung() => {}
+            }
+        });
     }
 
     pub(crate) fn migrate_index(&self) -> Migrated {

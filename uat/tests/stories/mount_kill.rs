@@ -137,6 +137,8 @@ fn a_mount_killed_at_any_moment_keeps_what_was_synced_and_pushes_the_rest() {
     let behind: Vec<&String> =
         local.iter().filter(|(path, bytes)| remote.get(*path) != Some(bytes)).map(|(path, _)| path).collect();
     assert_eq!(behind, [""; 0]);
+    let left: Vec<&String> = remote.keys().filter(|path| !local.contains_key(*path)).collect();
+    assert_eq!(left, [""; 0]);
     let clone = scene.machine("ben").clone_of(&repository);
     clone.pull();
 }

@@ -1,0 +1,167 @@
+//! What a synchronisation is about to do, written down before it does it.
+//!
+//! A process can die between a change and the record that the change was made. Then the next session would take a file
+//! that was published here and deleted since for one that others published, and fetch it back; or a file that was fetched
+//! and that others deleted since for one of ours, and publish it again. The notes kept here tell it which is which. A
+//! note says what may have happened: it counts only where the index, or the file, agrees.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::SyncError;
+use super::local;
+use super::plan::Local;
+use crate::fsutil::{self, Durability, FileError};
+use crate::index::{Known, Record, Stamp, Verified};
+use crate::path::RelPath;
+
+const FORMAT: u32 = 1;
+
+/// The longest file of notes that is read, in bytes; a longer one is not ours.
+const BYTES_MAX: u64 = 256 << 20;
+
+/// What is about to become of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Intent {
+    /// It gets this content, by its SHA-256.
+    Write(String),
+    /// It is deleted.
+    Delete,
+}
+
+/// The notes of one direction.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Notes {
+    format: u32,
+    files: BTreeMap<RelPath, Intent>,
+}
+
+/// The notes of a cache.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    directory: PathBuf,
+    staging: PathBuf,
+    pushing: BTreeMap<RelPath, Intent>,
+    pulling: BTreeMap<RelPath, Intent>,
+}
+
+impl InFlight {
+    /// Reads what earlier sessions left; unreadable notes are none.
+    pub(super) fn open(directory: &Path, staging: &Path) -> Result<Self, FileError> {
+        let read = |name: &str| -> Result<BTreeMap<RelPath, Intent>, FileError> {
+            let bytes = fsutil::read_if_exists(&directory.join(name), BYTES_MAX)?;
+            let notes = bytes.and_then(|bytes| serde_json::from_slice::<Notes>(&bytes).ok());
+            Ok(notes.filter(|notes| notes.format == FORMAT).map(|notes| notes.files).unwrap_or_default())
+        };
+        let (pushing, pulling) = (read("pushing.json")?, read("pulling.json")?);
+        Ok(Self { directory: directory.to_owned(), staging: staging.to_owned(), pushing, pulling })
+    }
+
+    /// What pushes were about to do to the files of the datastore.
+    pub(super) fn pushing(&self) -> &BTreeMap<RelPath, Intent> {
+        &self.pushing
+    }
+
+    /// Returns the files that pulls were about to put into the cache.
+    pub(super) fn pulling(&self) -> impl Iterator<Item = &RelPath> {
+        self.pulling.keys()
+    }
+
+    /// Notes what a push is about to do to files of the datastore that are rewritten or deleted.
+    pub(super) fn begin_push(&mut self, files: BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.pushing.extend(files);
+        self.store("pushing.json", &self.pushing)
+    }
+
+    /// Forgets what pushes did, but for `unfinished` files.
+    pub(super) fn end_push(&mut self, unfinished: impl Fn(&RelPath) -> bool) -> Result<(), FileError> {
+        if self.pushing.is_empty() {
+            return Ok(());
+        }
+        self.pushing.retain(|path, _| unfinished(path));
+        self.store("pushing.json", &self.pushing)
+    }
+
+    /// Notes which contents a pull is about to put into the cache.
+    pub(super) fn begin_pull(&mut self, files: BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.pulling.extend(files);
+        self.store("pulling.json", &self.pulling)
+    }
+
+    /// Forgets what pulls did, once all of it is recorded.
+    pub(super) fn end_pull(&mut self) -> Result<(), FileError> {
+        if self.pulling.is_empty() {
+            return Ok(());
+        }
+        self.pulling.clear();
+        self.store("pulling.json", &self.pulling)
+    }
+
+    /// Writes into the record of a shard what a session that ended early knew of its files; returns whether that is news.
+    pub(super) fn complete(
+        &self,
+        record: &mut Record,
+        root: &Path,
+        is_of_shard: impl Fn(&RelPath) -> bool,
+    ) -> Result<bool, SyncError> {
+        let mut is_news = false;
+        for (path, sha256) in written(&self.pushing).filter(|(path, _)| is_of_shard(path)) {
+            // The index agrees: the push did publish it.
+            let Some(entry) = record.entries.get(path).filter(|entry| entry.sha256.as_ref() == Some(sha256)) else {
+                continue;
+            };
+            // No file has this stamp: whatever is here now is looked at.
+            let stamp = Stamp { size: entry.size, mtime_ns: i64::MIN, ctime_ns: i64::MIN };
+            let published = Verified { stamp, sha256: sha256.clone() };
+            let last_modified = entry.last_modified.clone();
+            is_news |= note(record, path, last_modified, published);
+        }
+        for (path, sha256) in written(&self.pulling).filter(|(path, _)| is_of_shard(path)) {
+            let known = record.known.get(path);
+            // The file agrees: the pull did put it here.
+            if let Local::Present(found) = local::examine(root, path, known, None)?
+                && found.sha256 == *sha256
+            {
+                let entry = record.entries.get(path);
+                let last_modified = entry.map(|entry| entry.last_modified.clone()).unwrap_or_default();
+                is_news |= note(record, path, last_modified, found);
+            }
+        }
+        Ok(is_news)
+    }
+
+    fn store(&self, name: &str, files: &BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
+        let path = self.directory.join(name);
+        if files.is_empty() {
+            return fsutil::remove_file(&path).map(drop);
+        }
+        let notes = Notes { format: FORMAT, files: files.clone() };
+        fsutil::write_atomic(&path, &serde_json::to_vec(&notes).unwrap_or_default(), &self.staging, Durability::Synced)
+    }
+}
+
+fn written(files: &BTreeMap<RelPath, Intent>) -> impl Iterator<Item = (&RelPath, &String)> {
+    files.iter().filter_map(|(path, intent)| match intent {
+        Intent::Write(sha256) => Some((path, sha256)),
+        Intent::Delete => None,
+    })
+}
+
+/// Records content as the one this cache held last; returns false if that is known already.
+fn note(record: &mut Record, path: &RelPath, last_modified: String, held: Verified) -> bool {
+    let known = record.known.get(path).and_then(|known| known.local.as_ref());
+    let is_news = known.is_none_or(|known| known.sha256 != held.sha256);
+    if is_news {
+        record.known.insert(path.clone(), Known { last_modified, local: Some(held) });
+    }
+    is_news
+}

@@ -1,0 +1,160 @@
+//! What the next session makes of one that died at any request.
+
+use super::world::{Machine, World};
+
+/// A namespace with one file, which a push is about to rewrite while it publishes another.
+fn rewriting(world: &World, namespace: &str) -> Machine {
+    let writer = world.machine(namespace, "writer");
+    writer.change("files/kept", "x");
+    writer.change("files/rewritten", "old");
+    writer.push();
+    writer.change("files/rewritten", "new");
+    writer.change("files/added", "x");
+    writer
+}
+
+/// Lets a push die at each of its requests in turn, changes files, and pushes again: others must see what is here.
+fn a_dead_push_is_followed_by(change: impl Fn(&Machine)) {
+    let requests = {
+        let probe = World::namespaced();
+        let writer = rewriting(&probe, "probe");
+        probe.requests_of(|| drop(writer.push()))
+    };
+    let world = World::namespaced();
+    for request in 1..=requests {
+        let namespace = format!("n{request}");
+        let writer = rewriting(&world, &namespace);
+        world.hang(request);
+        writer.push_and_die();
+        world.heal();
+        world.forget_locks();
+
+        let writer = writer.reopened();
+        change(&writer);
+        writer.push();
+
+        let reader = world.machine(&namespace, "reader");
+        reader.pull();
+        assert_eq!(reader.tree(), writer.tree(), "request {request}");
+        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "request {request}");
+        assert_eq!(world.unnamed_files(&namespace), Vec::<String>::new(), "request {request}");
+    }
+}
+
+#[test]
+fn files_deleted_after_a_push_that_died_are_deleted_for_others_too() {
+    a_dead_push_is_followed_by(|writer| {
+        writer.remove("files/added");
+        writer.remove("files/rewritten");
+    });
+}
+
+#[test]
+fn files_deleted_after_two_pushes_that_died_are_deleted_for_others_too() {
+    let world = World::namespaced();
+    for (first, second) in (1..=12).flat_map(|first| [1, 4, 7, 10].map(|second| (first, second))) {
+        let namespace = format!("n{first}-{second}");
+        let writer = rewriting(&world, &namespace);
+        world.hang(first);
+        writer.push_and_die();
+        world.heal();
+        world.forget_locks();
+        let writer = writer.reopened();
+        writer.change("files/added", "changed");
+        world.hang(second);
+        writer.push_and_die();
+        world.heal();
+        world.forget_locks();
+
+        let writer = writer.reopened();
+        writer.remove("files/added");
+        writer.push();
+
+        let left: Vec<_> = world.keys_and_sizes().into_iter().filter(|(key, _)| key.contains("added")).collect();
+        assert_eq!(left, [], "requests {first}, {second}");
+        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "requests {first}, {second}");
+    }
+}
+
+#[test]
+fn files_put_back_after_a_push_that_died_are_put_back_for_others_too() {
+    a_dead_push_is_followed_by(|writer| writer.change("files/rewritten", "old"));
+}
+
+#[test]
+fn a_pull_before_the_next_push_does_not_bring_back_what_was_deleted() {
+    a_dead_push_is_followed_by(|writer| {
+        writer.remove("files/added");
+        writer.pull();
+        assert!(!writer.tree().contains_key("files/added"));
+    });
+}
+
+#[test]
+fn objects_of_a_deletion_that_died_are_deleted() {
+    let requests = {
+        let probe = World::namespaced();
+        let writer = rewriting(&probe, "probe");
+        writer.push();
+        writer.remove("files/added");
+        probe.requests_of(|| drop(writer.push()))
+    };
+    let world = World::namespaced();
+    for request in 1..=requests {
+        let namespace = format!("n{request}");
+        let writer = rewriting(&world, &namespace);
+        writer.push();
+        writer.remove("files/added");
+        world.hang(request);
+        writer.push_and_die();
+        world.heal();
+        world.forget_locks();
+
+        writer.reopened().push();
+
+        assert_eq!(world.unnamed_files(&namespace), Vec::<String>::new(), "request {request}");
+    }
+}
+
+/// The files of a namespace that others delete.
+const FILES: [&str; 3] = ["files/a", "files/b", "files/c"];
+
+fn publishing(world: &World, namespace: &str) -> Machine {
+    let writer = world.machine(namespace, "writer");
+    for file in FILES {
+        writer.change(file, file);
+    }
+    writer.push();
+    writer
+}
+
+#[test]
+fn files_that_others_delete_after_a_pull_that_died_do_not_come_back() {
+    let requests = {
+        let probe = World::namespaced();
+        publishing(&probe, "probe");
+        let reader = probe.machine("probe", "reader");
+        probe.requests_of(|| drop(reader.pull()))
+    };
+    let world = World::namespaced();
+    for request in 1..=requests {
+        let namespace = format!("n{request}");
+        let writer = publishing(&world, &namespace);
+        let reader = world.machine(&namespace, "reader");
+        world.hang(request);
+        reader.pull_and_die();
+        world.heal();
+        for file in FILES {
+            writer.remove(file);
+        }
+        writer.push();
+
+        let reader = reader.reopened();
+        reader.mark_everything();
+        reader.pull();
+        reader.push();
+
+        let back: Vec<String> = reader.tree().into_keys().filter(|file| FILES.contains(&file.as_str())).collect();
+        assert_eq!(back, [""; 0], "request {request}");
+    }
+}
