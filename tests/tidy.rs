@@ -104,6 +104,14 @@ fn the_packages_know_only_whom_they_may() {
     assert_eq!(found, [""; 0]);
 }
 
+#[test]
+fn every_promise_of_the_mount_has_its_tests() {
+    let promises = read("mount/PROMISES.md");
+    let functions: Vec<String> = workspace().iter().flat_map(rules::functions).collect();
+
+    assert_eq!(rules::promises(&promises, &functions), [""; 0]);
+}
+
 /// The checker itself: each rule catches its offender.
 mod offenders {
     use super::Source;
@@ -225,5 +233,16 @@ mod offenders {
         assert_eq!(of("[dependencies]\nswamp = { path = \"..\" }\n"), 1);
         assert_eq!(of("[dev-dependencies.swamp]\npath = \"..\"\n"), 1);
         assert_eq!(of("[package]\nname = \"swamp\"\n[dependencies]\nswamp-testbed = \"1\"\n"), 0);
+    }
+
+    #[test]
+    fn promises_without_tests_are_found() {
+        let promised = |tests: &str| {
+            let table = format!("| | promise | tests |\n|---|---|---|\n| 1 | It works | {tests} |\n");
+            rules::promises(&Source::new("x/PROMISES.md", &table), &["it_works".to_owned()]).len()
+        };
+
+        assert_eq!((promised("`it_works`"), promised("`it_worked`"), promised("")), (0, 1, 1));
+        assert_eq!(rules::functions(&Source::new("a.rs", "    fn it_works() {")), ["it_works"]);
     }
 }

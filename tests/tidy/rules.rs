@@ -277,3 +277,26 @@ pub(crate) fn dependencies(manifest: &Source, forbidden: &[&str]) -> Vec<String>
     }
     complaints.into_iter().map(|name| format!("{}: depends on `{name}`", manifest.path)).collect()
 }
+
+/// Returns the names of the functions a file has.
+pub(crate) fn functions(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().filter(|_| source.is_rust());
+    let named = lines.filter_map(|line| line.trim_start().strip_prefix("fn ")?.split_once('('));
+    named.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Every promise names tests, and they exist. A promise is a row of a table whose last column has the names.
+pub(crate) fn promises(source: &Source, functions: &[String]) -> Vec<String> {
+    let rows = source.text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |"));
+    let mut complaints = Vec::new();
+    for row in rows {
+        let column = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let tests: Vec<&str> = column.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            complaints.push(format!("{}: no test shows it: {row}", source.path));
+        }
+        let missing = tests.into_iter().filter(|test| !functions.iter().any(|function| function == test));
+        complaints.extend(missing.map(|test| format!("{}: there is no test `{test}`", source.path)));
+    }
+    complaints
+}

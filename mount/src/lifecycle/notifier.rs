@@ -30,6 +30,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     is_pending: bool,
+    is_sending: bool,
     is_closed: bool,
 }
 
@@ -59,6 +60,13 @@ impl Notifier {
         self.has_epochs
     }
 
+    /// Whether the kernel was told of all changes.
+    #[cfg(test)]
+    pub(super) fn is_told(&self) -> bool {
+        let state = self.shared.lock();
+        !state.is_pending && !state.is_sending
+    }
+
     /// Sends nothing from now on and lets go of the connection.
     pub(crate) fn close(&self) {
         self.shared.lock().is_closed = true;
@@ -80,11 +88,12 @@ impl Shared {
             if state.is_closed {
                 return;
             }
-            state.is_pending = false;
+            (state.is_pending, state.is_sending) = (false, true);
             drop(state);
             if let Err(source) = send(connection) {
                 warn!(%source, "the kernel was not told of changed names");
             }
+            self.lock().is_sending = false;
         }
     }
 }

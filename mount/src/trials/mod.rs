@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a mount is tried by everything programs do to files")]
 
 mod differential;
+mod disks;
 mod inodes;
 mod observed;
 mod owners;

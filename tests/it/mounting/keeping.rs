@@ -159,3 +159,22 @@ fn a_deleted_file_is_deleted_there() {
 
     eventually("deleted", || !rig.is_remote(FILE, 3));
 }
+
+#[test]
+fn a_renamed_directory_is_renamed_there() {
+    let moved = "outputs/swamp/file/walk/x.yaml";
+    let rig = Rig::pushing();
+    rig.write(FILE, "one");
+    assert!(rig.flush(Duration::from_secs(10)).is_done());
+
+    let parent = Path::new("outputs/swamp/file");
+    let changes = [parent.to_owned(), parent.join("run"), parent.join("walk")]
+        .map(|directory| rig.recorder.changing(&directory).expect("recorded"));
+    let root = &rig.machine.engine().parts().root;
+    std::fs::rename(root.join(parent.join("run")), root.join(parent.join("walk"))).expect("renamed");
+    drop(changes);
+    rig.recorder.changed(&parent.join("run"));
+    rig.recorder.changed(&parent.join("walk"));
+
+    eventually("renamed", || rig.is_remote(moved, 3) && !rig.is_remote(FILE, 3));
+}

@@ -13,6 +13,7 @@ mod mount;
 mod mount_kill;
 mod mount_lifecycle;
 mod mount_requests;
+mod mount_soak;
 mod mount_writes;
 mod namespaces;
 mod provenance;

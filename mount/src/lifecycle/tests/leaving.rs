@@ -140,6 +140,18 @@ fn a_hanging_operation_does_not_hang_the_unmount() {
 }
 
 #[test]
+fn a_notification_does_not_wait_for_an_operation_that_hangs() {
+    let directory = directory();
+    let (mount, release, caller) = hanging(directory.path(), InFlight::new());
+
+    mount.notifier().names_changed();
+
+    assert!(eventually(|| mount.notifier().is_told()));
+    drop(release);
+    assert_eq!(caller.join().unwrap(), Some(2));
+}
+
+#[test]
 fn a_stuck_thread_gives_the_mount_up() {
     let directory = directory();
     let seconds = Arc::new(AtomicU64::new(0));
