@@ -21,6 +21,8 @@ pub enum CatalogError {
     Incomplete { namespace: Option<Namespace> },
     #[error("cannot write the catalog export of namespace `{namespace}`")]
     Write { namespace: Namespace, source: io::Error },
+    #[error("cannot read the catalog export of namespace `{namespace}`")]
+    Read { namespace: Namespace, source: io::Error },
     #[error("the catalog export of namespace `{namespace}` is no list of rows: {reason}")]
     Malformed { namespace: Namespace, reason: &'static str },
     #[error("the catalog export of namespace `{namespace}` has more than {limit}")]
@@ -38,7 +40,7 @@ impl Failure for CatalogError {
         match self {
             Self::Database { kind, .. } => *kind,
             Self::File(error) => error.kind(),
-            Self::Incomplete { .. } | Self::Write { .. } => Kind::Unavailable,
+            Self::Incomplete { .. } | Self::Write { .. } | Self::Read { .. } => Kind::Unavailable,
             Self::Malformed { .. } | Self::TooLarge { .. } => Kind::Corrupt,
             Self::Own { .. } => Kind::Invalid,
         }
@@ -56,6 +58,7 @@ impl Failure for CatalogError {
             Self::Database { .. }
             | Self::Incomplete { .. }
             | Self::Write { .. }
+            | Self::Read { .. }
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::Own { .. } => None,

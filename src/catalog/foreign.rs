@@ -4,6 +4,7 @@
 //! neither our own rows nor those of third namespaces are touched.
 
 use std::collections::HashSet;
+use std::io::BufRead;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -51,7 +52,7 @@ impl Catalog {
     pub fn replace_foreign(
         &self,
         namespace: &Namespace,
-        export: &[u8],
+        export: impl BufRead,
         etag: Option<&str>,
         now: Timestamp,
     ) -> Result<Pulled, CatalogError> {
@@ -61,7 +62,7 @@ impl Catalog {
             }
             let mut pulled = Pulled { rows: 0, is_change: false, refused: Refusals::default() };
             let mut kept = HashSet::new();
-            for row in ExportRows::new(export, namespace)? {
+            for row in ExportRows::new(export, namespace) {
                 match row? {
                     ExportRow::Usable(record) => {
                         let marks = Marks { is_latest: record.is_latest, is_newest: None };

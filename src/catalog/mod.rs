@@ -15,6 +15,7 @@
 
 mod browse;
 mod codec;
+mod elements;
 mod error;
 mod export;
 mod foreign;

@@ -3,9 +3,12 @@
 //! The file is cut into its elements before any of them is parsed, so that whatever one row holds (deep nesting, half a
 //! surrogate, a name of ten megabytes) refuses that row alone. Only a file that is no list at all is refused whole.
 
+use std::io::BufRead;
+
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::elements::{Broken, Elements};
 use super::error::CatalogError;
 use super::row::{Record, Refusals, Refused};
 use crate::namespace::Namespace;
@@ -32,7 +35,7 @@ pub enum ExportRow {
 pub fn parse_export(bytes: &[u8], namespace: &Namespace) -> Result<(Vec<Record>, Refusals), CatalogError> {
     let mut records = Vec::new();
     let mut refusals = Refusals::default();
-    for row in ExportRows::new(bytes, namespace)? {
+    for row in ExportRows::new(bytes, namespace) {
         match row? {
             ExportRow::Usable(record) => records.push(*record),
             ExportRow::Refused(refused) => refusals.push(refused),
@@ -43,32 +46,24 @@ pub fn parse_export(bytes: &[u8], namespace: &Namespace) -> Result<(Vec<Record>,
 
 /// The rows of an export, parsed one at a time; nothing follows an error.
 #[derive(Debug)]
-pub struct ExportRows<'a> {
+pub struct ExportRows<'a, R> {
     namespace: &'a Namespace,
-    elements: Elements<'a>,
+    elements: Elements<R>,
     index: u64,
     /// [`EXPORT_ROWS_MAX`], less in tests.
     pub(super) rows_max: u64,
 }
 
-impl<'a> ExportRows<'a> {
-    /// Returns the rows of `bytes`, which are to be of `namespace`.
-    pub fn new(bytes: &'a [u8], namespace: &'a Namespace) -> Result<Self, CatalogError> {
-        if bytes.len() > EXPORT_BYTES_MAX {
-            return Err(too_large(namespace, &format!("{EXPORT_BYTES_MAX} bytes")));
-        }
-        Ok(Self {
-            namespace,
-            elements: Elements { rest: bytes, state: State::Before },
-            index: 0,
-            rows_max: EXPORT_ROWS_MAX,
-        })
+impl<'a, R: BufRead> ExportRows<'a, R> {
+    /// Returns the rows that `source` has, which are to be of `namespace`.
+    pub fn new(source: R, namespace: &'a Namespace) -> Self {
+        let elements = Elements::new(source, ROW_BYTES_MAX, EXPORT_BYTES_MAX);
+        Self { namespace, elements, index: 0, rows_max: EXPORT_ROWS_MAX }
     }
 
-    fn read(&self, element: &[u8]) -> Result<Record, String> {
-        if element.len() > ROW_BYTES_MAX {
-            return Err(format!("the row has {} bytes, more than {ROW_BYTES_MAX}", element.len()));
-        }
+    fn read(&self) -> Result<Record, String> {
+        let too_long = |length| format!("the row has {length} bytes, more than {ROW_BYTES_MAX}");
+        let element = self.elements.element().map_err(too_long)?;
         let record: Record = serde_json::from_slice(element).map_err(|error| diagnose(element, &error))?;
         match &record.namespace {
             Some(namespace) if namespace == self.namespace => {}
@@ -78,23 +73,33 @@ impl<'a> ExportRows<'a> {
         record.check()?;
         Ok(record)
     }
+
+    fn fail(&self, broken: Broken) -> CatalogError {
+        let namespace = self.namespace.clone();
+        match broken {
+            Broken::Malformed(reason) => CatalogError::Malformed { namespace, reason },
+            Broken::TooLong => too_large(self.namespace, &format!("{EXPORT_BYTES_MAX} bytes")),
+            Broken::Unreadable(source) => CatalogError::Read { namespace, source },
+        }
+    }
 }
 
-impl Iterator for ExportRows<'_> {
+impl<R: BufRead> Iterator for ExportRows<'_, R> {
     type Item = Result<ExportRow, CatalogError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let element = match self.elements.next()? {
-            Ok(element) => element,
-            Err(reason) => return Some(Err(CatalogError::Malformed { namespace: self.namespace.clone(), reason })),
-        };
+        match self.elements.advance() {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(broken) => return Some(Err(self.fail(broken))),
+        }
         if self.index == self.rows_max {
-            self.elements.state = State::After;
+            self.elements.end();
             return Some(Err(too_large(self.namespace, &format!("{} rows", self.rows_max))));
         }
         let index = self.index;
         self.index += 1;
-        Some(Ok(match self.read(element) {
+        Some(Ok(match self.read() {
             Ok(record) => ExportRow::Usable(Box::new(record)),
             Err(reason) => ExportRow::Refused(Refused::new(index, &reason)),
         }))
@@ -103,76 +108,6 @@ impl Iterator for ExportRows<'_> {
 
 fn too_large(namespace: &Namespace, limit: &str) -> CatalogError {
     CatalogError::TooLarge { namespace: namespace.clone(), limit: limit.to_owned() }
-}
-
-/// The elements of a JSON list as bytes, found by brackets and quotes alone.
-#[derive(Debug)]
-struct Elements<'a> {
-    rest: &'a [u8],
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Before,
-    First,
-    Further,
-    After,
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = Result<&'a [u8], &'static str>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.state == State::Before {
-            let Some(rest) = self.rest.trim_ascii_start().strip_prefix(b"[") else {
-                return Some(self.fail("it does not begin with `[`"));
-            };
-            (self.rest, self.state) = (rest, State::First);
-        }
-        if self.state == State::After {
-            return None;
-        }
-        let Some((length, end)) = element_length(self.rest) else {
-            return Some(self.fail("it ends too early"));
-        };
-        let (element, rest) = self.rest.split_at_checked(length)?;
-        let element = element.trim_ascii();
-        self.rest = rest.get(1..).unwrap_or_default();
-        let is_empty_list = self.state == State::First && end == b']' && element.is_empty();
-        self.state = if end == b']' { State::After } else { State::Further };
-        if end == b']' && !self.rest.trim_ascii().is_empty() {
-            return Some(self.fail("something follows the list"));
-        }
-        if is_empty_list { None } else { Some(Ok(element)) }
-    }
-}
-
-impl Elements<'_> {
-    fn fail<T>(&mut self, reason: &'static str) -> Result<T, &'static str> {
-        self.state = State::After;
-        Err(reason)
-    }
-}
-
-/// Returns where the element at the start of `bytes` ends and by which byte, `None` if it does not.
-fn element_length(bytes: &[u8]) -> Option<(usize, u8)> {
-    let mut depth = 0_u64;
-    let mut is_text = false;
-    let mut is_escaped = false;
-    for (index, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            _ if is_text => {}
-            b',' | b']' if depth == 0 => return Some((index, *byte)),
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    None
 }
 
 const WHOLE_COLUMNS: [&str; 4] = ["version", "is_latest", "streaming", "size"];

@@ -49,6 +49,15 @@ impl Staged {
         self.0.path()
     }
 
+    /// Removes the name and returns the open file at its beginning: nothing is left of it when it is closed.
+    pub fn unnamed(self) -> Result<File, FileError> {
+        let path = self.0.path().to_owned();
+        let (mut file, name) = self.0.into_parts();
+        name.close().map_err(FileError::at("delete", &path))?;
+        io::Seek::rewind(&mut file).map_err(FileError::at("rewind", &path))?;
+        Ok(file)
+    }
+
     /// Gives up the name in the staging directory, which the caller has moved away, and returns the open file.
     pub fn moved(self) -> Result<File, FileError> {
         let path = self.0.path().to_owned();

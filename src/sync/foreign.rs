@@ -1,6 +1,8 @@
 //! Other namespaces: their published catalogs, and single files of theirs, which never touch a disk.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,9 +11,11 @@ use tracing::{debug, warn};
 
 use super::boundary::EXPORT;
 use super::engine::Placement;
+use super::transfer::TransferError;
 use super::{CatalogPulled, Engine, SyncError, apply};
-use crate::bucket::{BucketError, GetOptions, Version};
+use crate::bucket::{BucketError, GetOptions, Object, Version};
 use crate::catalog::Record;
+use crate::fsutil::{FileError, Staged};
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
@@ -20,6 +24,9 @@ const CATALOGS_CONCURRENT_MAX: usize = 8;
 
 /// The largest published catalog we read, in bytes: about a million rows.
 pub(super) const EXPORT_BYTES_MAX: u64 = 1 << 30;
+
+/// How much of an export is read at a time, in bytes.
+const EXPORT_BUFFER_BYTES: usize = 1 << 18;
 
 /// The largest foreign file we read into memory, in bytes.
 pub(super) const FOREIGN_BYTES_MAX: u64 = 1 << 30;
@@ -75,7 +82,10 @@ impl Engine {
         let (export, etag) = match self.parts.bucket.get(&key, options).await {
             Ok(object) => {
                 let etag = object.meta.version.clone();
-                (object.bytes(EXPORT_BYTES_MAX).await.map_err(failed)?, Some(etag))
+                (
+                    self.stage_export(object).await.map_err(|error| failed(error.into_bucket_error("fetch", &key)))?,
+                    Some(etag),
+                )
             }
             Err(BucketError::NotModified { .. }) => {
                 catalog.confirm_foreign(namespace, now)?;
@@ -90,12 +100,13 @@ impl Engine {
                 });
             }
             Err(BucketError::NotFound { .. }) => match self.walk_foreign(namespace)? {
-                Some(rows) => (serde_json::to_vec(&rows).unwrap_or_default().into(), None),
+                Some(rows) => (self.write_export(&rows)?, None),
                 None => return Ok(CatalogPulled::Skipped { namespace: namespace.clone() }),
             },
             Err(source) => return Err(failed(source)),
         };
-        let pulled = catalog.replace_foreign(namespace, &export, etag.as_ref().map(Version::as_str), now)?;
+        let export = BufReader::with_capacity(EXPORT_BUFFER_BYTES, export);
+        let pulled = catalog.replace_foreign(namespace, export, etag.as_ref().map(Version::as_str), now)?;
         for refused in &pulled.refused.first {
             warn!(%namespace, row = refused.index, reason = refused.reason, "foreign row refused");
         }
@@ -107,6 +118,30 @@ impl Engine {
             refused_first: pulled.refused.first,
             is_unchanged: !pulled.is_change,
         })
+    }
+
+    /// Puts an export aside: it may be longer than memory should be. The file has no name any more.
+    async fn stage_export(&self, mut object: Object) -> Result<File, TransferError> {
+        let mut staged = Staged::new(&self.parts.staging)?;
+        let mut length = 0;
+        while let Some(chunk) = object.body.next().await {
+            let chunk = chunk?;
+            length += chunk.len() as u64;
+            if length > EXPORT_BYTES_MAX {
+                return Err(
+                    BucketError::TooLarge { key: object.meta.key.to_string(), bytes_max: EXPORT_BYTES_MAX }.into()
+                );
+            }
+            staged.file().write_all(&chunk).map_err(FileError::at("write", staged.path()))?;
+        }
+        Ok(staged.unnamed()?)
+    }
+
+    fn write_export(&self, rows: &[Record]) -> Result<File, SyncError> {
+        let mut staged = Staged::new(&self.parts.staging)?;
+        let bytes = serde_json::to_vec(rows).unwrap_or_default();
+        staged.file().write_all(&bytes).map_err(FileError::at("write", staged.path()))?;
+        Ok(staged.unnamed()?)
     }
 
     /// On a shared directory, a namespace that publishes no catalog is read from its tree; `None` if it has none.

@@ -18,12 +18,12 @@ fn a_pull_replaces_the_namespace_and_leaves_all_others_alone() {
     fixture.rebuild(Some(&own), &[record(Some(&own), "a", 1)]);
     fixture.rebuild(None, &[record(None, "solo", 1)]);
     let third_rows = export_of(&[record(Some(&third), "t", 1)]);
-    fixture.catalog.replace_foreign(&third, &third_rows, None, moment(1)).expect("pulled");
+    fixture.catalog.replace_foreign(&third, &third_rows[..], None, moment(1)).expect("pulled");
     let first = export_of(&[record(Some(&foreign), "x", 1), record(Some(&foreign), "y", 1)]);
-    fixture.catalog.replace_foreign(&foreign, &first, Some("e1"), moment(1)).expect("pulled");
+    fixture.catalog.replace_foreign(&foreign, &first[..], Some("e1"), moment(1)).expect("pulled");
 
     let second = export_of(&[record(Some(&foreign), "y", 1), record(Some(&foreign), "z", 1)]);
-    let pulled = fixture.catalog.replace_foreign(&foreign, &second, Some("e2"), moment(2)).expect("pulled");
+    let pulled = fixture.catalog.replace_foreign(&foreign, &second[..], Some("e2"), moment(2)).expect("pulled");
 
     assert_eq!(pulled, Pulled { rows: 2, is_change: true, refused: Refusals::default() });
     assert_eq!(
@@ -58,10 +58,10 @@ fn the_newest_version_of_a_foreign_name_is_computed() {
     let by_step = |version, step: &str| Record { step_name: step.to_owned(), ..record(Some(&ns), "a", version) };
     let export = export_of(&[by_step(2, "x"), by_step(3, "y"), by_step(1, "x")]);
 
-    fixture.catalog.replace_foreign(&ns, &export, None, moment(1)).expect("pulled");
+    fixture.catalog.replace_foreign(&ns, &export[..], None, moment(1)).expect("pulled");
     fixture
         .catalog
-        .replace_foreign(&ns, &export_of(&[by_step(2, "x"), by_step(1, "x")]), None, moment(1))
+        .replace_foreign(&ns, &export_of(&[by_step(2, "x"), by_step(1, "x")])[..], None, moment(1))
         .expect("pulled");
 
     assert_eq!(fixture.rows(), ["security/a@2x newest", "security/a@1x"]);
@@ -91,7 +91,7 @@ fn a_pull_is_remembered_and_confirmed() {
     assert_eq!(fixture.catalog.foreign_state(&ns).expect("read"), None);
     assert!(!fixture.catalog.confirm_foreign(&ns, moment(1)).expect("nothing to confirm"));
 
-    fixture.catalog.replace_foreign(&ns, &export_of(&export), Some("\"e1\""), moment(1)).expect("pulled");
+    fixture.catalog.replace_foreign(&ns, &export_of(&export)[..], Some("\"e1\""), moment(1)).expect("pulled");
     assert!(fixture.catalog.confirm_foreign(&ns, moment(9)).expect("confirmed"));
 
     let etag = Some("\"e1\"".to_owned());
@@ -118,7 +118,7 @@ fn own_rows_are_never_replaced_by_a_pull() {
     let fixture = Fixture::new();
     fixture.rebuild(Some(&infra()), &[record(Some(&infra()), "a", 1)]);
 
-    let refused = fixture.catalog.replace_foreign(&infra(), b"[]", None, moment(1)).expect_err("our own");
+    let refused = fixture.catalog.replace_foreign(&infra(), &b"[]"[..], None, moment(1)).expect_err("our own");
 
     assert_eq!(refused.to_string(), "namespace `infra` is this repository's own and has no foreign rows");
     assert!(!fixture.catalog.drop_foreign(&infra()).expect("not foreign"));

@@ -79,7 +79,7 @@ impl World {
         for (namespace, rows) in exports {
             let export = serde_json::to_vec(&rows).unwrap();
             let now = Timestamp::from_milliseconds(1_787_000_000_000);
-            catalog.replace_foreign(&namespace.parse().unwrap(), &export, None, now).unwrap();
+            catalog.replace_foreign(&namespace.parse().unwrap(), &export[..], None, now).unwrap();
         }
         Self { _directory: directory, catalog, contents }
     }

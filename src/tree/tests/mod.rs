@@ -94,7 +94,7 @@ impl Fixture {
     fn pull(&self, namespace: &str, records: &[Record]) {
         let export = serde_json::to_vec(records).expect("JSON");
         let namespace = namespace.parse().expect("a slug");
-        let pulled = self.catalog.replace_foreign(&namespace, &export, None, Timestamp::default()).expect("pulled");
+        let pulled = self.catalog.replace_foreign(&namespace, &export[..], None, Timestamp::default()).expect("pulled");
         assert_eq!(pulled.refused.first, []);
     }
 

@@ -28,7 +28,7 @@ impl World {
                 records.iter().filter(|record| record.namespace.as_ref() == Some(&namespace)).collect();
             let export = serde_json::to_vec(&of_namespace).expect("records are JSON");
             let pulled =
-                catalog.replace_foreign(&namespace, &export, None, Timestamp::default()).expect("a valid export");
+                catalog.replace_foreign(&namespace, &export[..], None, Timestamp::default()).expect("a valid export");
             assert_eq!((pulled.rows, pulled.refused.count), (of_namespace.len() as u64, 0), "{:?}", pulled.refused);
         }
         let latest = records.iter().filter(|record| record.is_latest).count();

@@ -122,7 +122,7 @@ impl Mounted {
 
     fn pull(&self, records: &[Record]) {
         let export = serde_json::to_vec(records).expect("JSON");
-        let pulled = self.catalog.replace_foreign(&slug("security"), &export, None, Timestamp::default());
+        let pulled = self.catalog.replace_foreign(&slug("security"), &export[..], None, Timestamp::default());
         assert_eq!(pulled.expect("pulled").refused.count, 0);
     }
 
