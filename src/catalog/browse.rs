@@ -99,10 +99,23 @@ const NEXT_MODEL: &str = "SELECT model_id FROM catalog INDEXED BY newest_by_name
 const HAS_MODEL: &str = "SELECT 1 FROM catalog INDEXED BY newest_by_name
     WHERE namespace = ?1 AND type_normalized = ?2 AND model_id = ?3 AND is_newest = 1 LIMIT 1";
 
-const NEXT_NAMED_MODEL: &str = "SELECT model_name, type_normalized, model_id FROM catalog
-    INDEXED BY newest_by_model_name
-    WHERE namespace = ?1 AND is_newest = 1 AND (model_name, type_normalized, model_id) > (?2, ?3, ?4)
-    ORDER BY model_name, type_normalized, model_id LIMIT 1";
+macro_rules! next_named_model {
+    ($after:literal) => {
+        concat!(
+            "SELECT model_name, type_normalized, model_id FROM catalog INDEXED BY newest_by_model_name
+             WHERE namespace = ?1 AND is_newest = 1 AND ",
+            $after,
+            " ORDER BY model_name, type_normalized, model_id LIMIT 1"
+        )
+    };
+}
+
+// A comparison of three columns at once would use the index for the first only, and look at every artifact of a model.
+const NEXT_NAMED_MODEL: &str = next_named_model!("model_name > ?2");
+
+const NEXT_OF_NAME: &str = next_named_model!("model_name = ?2 AND type_normalized > ?3");
+
+const NEXT_OF_NAME_AND_TYPE: &str = next_named_model!("model_name = ?2 AND type_normalized = ?3 AND model_id > ?4");
 
 const NAMES_OF_NAMED_MODEL: &str = leaf!(
     " FROM catalog INDEXED BY newest_by_model_name WHERE namespace = ?1 AND model_name = ?2 AND type_normalized = ?3
@@ -206,10 +219,16 @@ impl Browser<'_> {
 
     /// Returns the first named model that sorts after another.
     pub fn next_named_model(&self, namespace: &str, after: &NamedModel) -> Result<Option<NamedModel>, CatalogError> {
-        let key = params![namespace, after.name, after.type_normalized, after.id];
-        self.one(NEXT_NAMED_MODEL, key, |row| {
-            Ok(NamedModel { name: row.get(0)?, type_normalized: row.get(1)?, id: row.get(2)? })
-        })
+        let NamedModel { name, type_normalized, id } = after;
+        let found = self.one(NEXT_OF_NAME_AND_TYPE, params![namespace, name, type_normalized, id], named_model)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let found = self.one(NEXT_OF_NAME, params![namespace, name, type_normalized], named_model)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.one(NEXT_NAMED_MODEL, params![namespace, name], named_model)
     }
 
     /// Returns the newest versions of the artifacts of a named model whose names sort after `after`.
@@ -278,6 +297,10 @@ fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+fn named_model(row: &Row<'_>) -> rusqlite::Result<NamedModel> {
+    Ok(NamedModel { name: row.get(0)?, type_normalized: row.get(1)?, id: row.get(2)? })
+}
+
 fn leaf(row: &Row<'_>) -> rusqlite::Result<Leaf> {
     Ok(Leaf {
         seq: unsigned(row, 0)?,
@@ -313,6 +336,8 @@ mod tests {
             NEXT_MODEL,
             HAS_MODEL,
             NEXT_NAMED_MODEL,
+            NEXT_OF_NAME,
+            NEXT_OF_NAME_AND_TYPE,
             NAMES_OF_NAMED_MODEL,
             NAME_OF_NAMED_MODEL,
             HAS_NAME_OF_NAMED_MODEL,

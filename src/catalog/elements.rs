@@ -70,6 +70,7 @@ impl<R: BufRead> Elements<R> {
         if self.state == State::After {
             return Ok(false);
         }
+        self.skip_space()?;
         let end = self.read_element()?;
         let is_empty_list = self.state == State::First && end == b']' && self.element.trim_ascii().is_empty();
         self.state = if end == b']' { State::After } else { State::Further };
