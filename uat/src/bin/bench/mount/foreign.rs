@@ -11,10 +11,13 @@ use swamp_testbed::proxy::Proxy;
 use swamp_uat::{Backend, Mounted, Scene};
 
 use super::{Line, Numbers, rate, resident_mib, timed};
-use crate::{catalog, tree};
+use crate::catalog;
 
 /// Small files that are read one after the other.
 const SMALL_FILES: u64 = 1_000;
+
+/// The models they belong to.
+const MODELS: u64 = 20;
 
 /// Random requests of 4 KiB into the large object.
 const RANDOM_REQUESTS: u64 = 50;
@@ -54,7 +57,10 @@ pub(super) fn read(rtt_ms: u64, object_mib: u64) -> Vec<Line> {
         Proxy::start(server.address(), Duration::from_millis(rtt_ms)).expect("a free port of the loopback interface")
     });
     let owner = scene.repository("owner", "bench");
-    tree::fill(&owner, SMALL_FILES * tree::FILES_PER_ARTIFACT);
+    for number in 0..SMALL_FILES {
+        let content = format!("{{\"number\":{number}}}\n").repeat(20);
+        owner.put(&format!("model-{:02}", number % MODELS), &format!("artifact-{number:04}"), content.as_bytes());
+    }
     let large = large(object_mib);
     owner.put("large", "object", &large);
     owner.push();
