@@ -130,8 +130,9 @@ impl Commit<'_> {
             }
             let mut record = self.mirror.record(shard)?;
             record.entries.clone_from(&written.entries);
-            // The object of an emptied shard is gone: nothing may name it again.
-            record.version = written.version.clone().filter(|_| !written.entries.is_empty());
+            // The object of an emptied shard is gone: nothing may name it again. An emptied monolith stays.
+            let is_gone = written.entries.is_empty() && *shard != ShardId::Monolith;
+            record.version = written.version.clone().filter(|_| !is_gone);
             self.mirror.set_record(shard, &record)?;
             head.set_shard(shard, record.version);
         }

@@ -230,10 +230,10 @@ impl Mirror {
         Ok(record.unwrap_or_else(|| Record::named(shard)))
     }
 
-    /// Saves the record of a shard, or removes it if it says nothing.
+    /// Saves the record of a shard, or removes it if it says nothing. One that holds nothing says which state that is.
     pub fn set_record(&self, shard: &ShardId, record: &Record) -> Result<(), IndexError> {
         let name = file_name(shard);
-        if record.entries.is_empty() && record.known.is_empty() {
+        if record.entries.is_empty() && record.known.is_empty() && record.version.is_none() {
             fsutil::remove_file(&self.directory.join(name))?;
             return Ok(());
         }

@@ -143,6 +143,28 @@ fn a_model_that_lost_its_last_artifact_does_not_make_the_index_unreadable() {
 }
 
 #[test]
+fn a_solo_datastore_that_was_emptied_can_be_filled_again() {
+    let world = World::solo();
+    let (writer, other) = (world.solo_machine("writer"), world.solo_machine("other"));
+    writer.put("vpc", "only", "x");
+    writer.push();
+    other.pull();
+    writer.delete("vpc", "only");
+    writer.remove_definition("vpc");
+    writer.push();
+    other.pull();
+
+    writer.put("vpc", "first", "y");
+    writer.push();
+    other.put("vpc", "second", "z");
+    other.push();
+
+    let reader = world.solo_machine("reader");
+    reader.pull();
+    assert_eq!(reader.names(), ["first", "second"]);
+}
+
+#[test]
 fn a_version_put_during_a_push_is_uploaded_before_any_index_names_it() {
     let world = World::namespaced();
     let writer = world.machine("infra", "writer");

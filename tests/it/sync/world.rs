@@ -304,6 +304,12 @@ impl Machine {
         self.engine.refresh_rows(&[artifact].into()).expect("rows");
     }
 
+    pub(crate) fn remove_definition(&self, model: &str) {
+        let definition = path(&format!("auto-definitions/swamp/file/{model}.yaml"));
+        self.engine.parts().watermark.mark_dirty(&definition).expect("marked");
+        fsutil::remove_file(&definition.under(self.root())).expect("removed");
+    }
+
     pub(crate) fn rename(&self, model: &str, old: &str, new: &str) {
         let (old, new) = (self.artifact(model, old), self.artifact(model, new));
         self.store().rename(&old, &new).expect("renamed");
