@@ -16,6 +16,9 @@ pub(super) const SHARDS_CONCURRENT_MAX: usize = 10;
 /// The largest meta object we read, in bytes.
 pub(super) const META_BYTES_MAX: u64 = 64 << 20;
 
+/// How often the index is looked at again because others change it while it is read.
+const LOOKS_MAX: u32 = 5;
+
 /// A namespace's index in its datastore; the bucket is the namespace's own part of it.
 #[derive(Clone, Debug)]
 pub struct Index {
@@ -42,6 +45,11 @@ impl Seen {
     /// Returns how the index is stored.
     pub fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// Returns the state of the meta object.
+    fn state(&self) -> Option<&Version> {
+        self.meta.as_ref().map(|(_, version)| version)
     }
 }
 
@@ -127,9 +135,48 @@ impl Index {
     pub async fn refresh(
         &self,
         mirror: &Mirror,
-        seen: Seen,
+        mut seen: Seen,
         unfinished: impl IntoIterator<Item = ShardId>,
     ) -> Result<Refreshed, IndexError> {
+        let old = mirror.head();
+        let is_regrouped = !matches!(old.layout, Layout::Absent) && old.layout != seen.layout;
+        let mut old_shards: BTreeSet<ShardId> =
+            if is_regrouped { mirror.regroup(seen.layout)?.into_iter().collect() } else { old.shards().collect() };
+        old_shards.extend(unfinished);
+        let mut looks = 1;
+        let (mut head, fetched) = loop {
+            match self.fetch(mirror, &seen).await {
+                // A shard may be emptied, and its object deleted, after it was seen to be listed: look at the list again.
+                Err(IndexError::MissingShard { shard }) if looks < LOOKS_MAX => {
+                    looks += 1;
+                    let again = self.look().await?;
+                    if again.layout != seen.layout || again.state() == seen.state() {
+                        return Err(IndexError::MissingShard { shard });
+                    }
+                    debug!(%shard, "a shard went while the index was read");
+                    seen = again;
+                }
+                fetched => break fetched?,
+            }
+        };
+        let mut shards = Vec::with_capacity(fetched.len());
+        for (shard, version) in fetched {
+            head.set_shard(&shard, Some(version));
+            shards.push(shard);
+        }
+        for gone in old_shards.into_iter().filter(|shard| head.shard(shard).is_none()) {
+            let mut record = mirror.record(&gone)?;
+            record.entries.clear();
+            record.version = None;
+            mirror.set_record(&gone, &record)?;
+            shards.push(gone);
+        }
+        shards.sort();
+        Ok(Refreshed { shards, head })
+    }
+
+    /// Reads the shards that changed since the mirror's head; returns a new head with the others, and the states read.
+    async fn fetch(&self, mirror: &Mirror, seen: &Seen) -> Result<(Head, Vec<(ShardId, Version)>), IndexError> {
         let old = mirror.head();
         let mut head = Head::new(seen.layout);
         head.meta = seen.meta.as_ref().map(|(_, version)| version.clone());
@@ -143,8 +190,6 @@ impl Index {
             }
         };
         debug!(layout = ?seen.layout, shards = wanted.len(), "index changed");
-        let is_regrouped = !matches!(old.layout, Layout::Absent) && old.layout != seen.layout;
-        let regrouped = if is_regrouped { mirror.regroup(seen.layout)? } else { Vec::new() };
         let fetched = stream::iter(wanted).map(|shard| async move {
             let (body, version) = self.read_shard(&shard).await?.ok_or_else(|| missing(&shard))?;
             let mut record = mirror.record(&shard)?;
@@ -153,24 +198,8 @@ impl Index {
             mirror.set_record(&shard, &record)?;
             Ok::<_, IndexError>((shard, version))
         });
-        let fetched: Vec<_> = fetched.buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
-        let mut shards = Vec::with_capacity(fetched.len());
-        for (shard, version) in fetched {
-            head.set_shard(&shard, Some(version));
-            shards.push(shard);
-        }
-        let mut old_shards: BTreeSet<ShardId> =
-            if is_regrouped { regrouped.into_iter().collect() } else { old.shards().collect() };
-        old_shards.extend(unfinished);
-        for gone in old_shards.into_iter().filter(|shard| head.shard(shard).is_none()) {
-            let mut record = mirror.record(&gone)?;
-            record.entries.clear();
-            record.version = None;
-            mirror.set_record(&gone, &record)?;
-            shards.push(gone);
-        }
-        shards.sort();
-        Ok(Refreshed { shards, head })
+        let fetched = fetched.buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
+        Ok((head, fetched))
     }
 
     /// Compares the listed states of shards with those reconciled; puts the unchanged ones into `head`.

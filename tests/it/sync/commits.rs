@@ -143,6 +143,26 @@ fn a_model_that_lost_its_last_artifact_does_not_make_the_index_unreadable() {
 }
 
 #[test]
+fn a_pull_reads_on_when_a_shard_is_emptied_under_it() {
+    let world = World::namespaced();
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    writer.put("vpc", "going", "x");
+    writer.put("db", "kept", "y");
+    writer.push();
+    let beside = writer.clone();
+    // The reader has seen which shards there are, and reads the first of them.
+    world.before_read_of("_index/_root", move || {
+        beside.delete("vpc", "going");
+        beside.push();
+    });
+
+    reader.pull();
+
+    assert_eq!(reader.names(), ["kept"]);
+    assert_eq!(reader.tree(), writer.tree());
+}
+
+#[test]
 fn a_solo_datastore_that_was_emptied_can_be_filled_again() {
     let world = World::solo();
     let (writer, other) = (world.solo_machine("writer"), world.solo_machine("other"));
