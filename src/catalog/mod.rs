@@ -38,7 +38,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use browse::{Browser, Leaf, NamedModel};
 pub use error::{CatalogError, Source};
-pub use export::Exported;
+pub use export::{Exported, Withheld};
 pub use foreign::{ForeignState, Pulled};
 pub use own::ScanMark;
 pub use parse::{EXPORT_BYTES_MAX, EXPORT_ROWS_MAX, ExportRow, ExportRows, ROW_BYTES_MAX, parse_export};

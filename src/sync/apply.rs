@@ -139,11 +139,7 @@ fn mark_latest(records: &mut [Record]) {
 /// Returns what a scan found as the catalog takes it; says which versions cannot be read.
 pub fn name_scan(namespace: Option<&Namespace>, found: &FoundName, mtime_ns: Option<i64>) -> NameScan {
     let artifact = &found.artifact;
-    let name = Name {
-        type_normalized: artifact.model_type().as_str().to_owned(),
-        model_id: artifact.model_id().as_str().to_owned(),
-        data_name: artifact.name().as_str().to_owned(),
-    };
+    let name = name_of(artifact);
     let mut versions = Vec::with_capacity(found.versions.len());
     for version in &found.versions {
         match &version.metadata {
@@ -153,6 +149,15 @@ pub fn name_scan(namespace: Option<&Namespace>, found: &FoundName, mtime_ns: Opt
         }
     }
     NameScan { name, mtime_ns, versions }
+}
+
+/// Returns what the catalog calls a data name.
+pub(super) fn name_of(artifact: &Artifact) -> Name {
+    Name {
+        type_normalized: artifact.model_type().as_str().to_owned(),
+        model_id: artifact.model_id().as_str().to_owned(),
+        data_name: artifact.name().as_str().to_owned(),
+    }
 }
 
 /// Returns when a name's directory last changed, in nanoseconds since 1970.

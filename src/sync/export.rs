@@ -1,8 +1,10 @@
 //! Publishing the catalog of our namespace as `.catalog-export.json` (formats.md 6.4).
 //!
 //! Written from a complete catalog only (trap T10): one that holds every version the index names, because the push
-//! that publishes it has caught up with the index under the lock.
+//! that publishes it has caught up with the index under the lock. It shows nothing that the index does not name: others
+//! could not fetch that, and the next machine to publish would take it away again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -12,13 +14,19 @@ use tracing::info;
 use super::boundary::EXPORT;
 use super::engine::Placement;
 use super::plan::Depth;
+use super::push::PushPlan;
 use super::session::Session;
-use super::{Engine, Exported, PullReport, SyncError};
+use super::{Engine, Exported, PullReport, SyncError, apply, local};
 use crate::bucket::{Body, PutMode};
+use crate::catalog::Withheld;
+use crate::data::layout::{Artifact, Location, Part};
 use crate::fsutil;
-use crate::index::{Change, Entry, Migrated, Probe};
+use crate::index::{Change, Entry, Migrated, Probe, ShardId};
 use crate::lock::Held;
 use crate::path::RelPath;
+
+/// How often an export is rendered again because versions appear meanwhile.
+const RENDERINGS_MAX: u32 = 3;
 
 /// An export in memory.
 #[derive(Debug)]
@@ -26,6 +34,8 @@ pub(super) struct Rendered {
     bytes: Bytes,
     generation: u64,
     rows: u64,
+    /// Whether it shows all that the catalog says.
+    is_whole: bool,
 }
 
 impl Engine {
@@ -45,15 +55,29 @@ impl Engine {
         })
     }
 
-    /// Returns the export if it is due.
-    pub(super) fn rendered_export(&self) -> Result<Option<Rendered>, SyncError> {
+    /// Returns the export if it is due, without the versions that `unpublished` finds.
+    pub(super) fn rendered_export(
+        &self,
+        unpublished: impl Fn() -> Result<Withheld, SyncError>,
+    ) -> Result<Option<Rendered>, SyncError> {
         let Some(namespace) = &self.parts.namespace else { return Ok(None) };
         if !self.is_export_due()? {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        let exported = self.parts.catalog.export(namespace, &mut bytes)?;
-        Ok(Some(Rendered { bytes: bytes.into(), generation: exported.generation, rows: exported.rows }))
+        let (mut bytes, mut withheld) = (Vec::new(), Withheld::new());
+        let mut exported = self.parts.catalog.export_without(namespace, &withheld, &mut bytes)?;
+        for _ in 0..RENDERINGS_MAX {
+            // Looked for after the rows were read: what they show was in the tree by then.
+            let found = unpublished()?;
+            if found == withheld {
+                break;
+            }
+            withheld = found;
+            bytes.clear();
+            exported = self.parts.catalog.export_without(namespace, &withheld, &mut bytes)?;
+        }
+        let (generation, rows) = (exported.generation, exported.rows);
+        Ok(Some(Rendered { bytes: bytes.into(), generation, rows, is_whole: withheld.is_empty() }))
     }
 
     /// Writes the export object and returns its index entry.
@@ -73,8 +97,11 @@ impl Engine {
         })
     }
 
-    /// Remembers what was published.
+    /// Remembers what was published. What is withheld is for a later push to publish.
     pub(super) fn record_export(&self, export: &Rendered) -> Result<(), SyncError> {
+        if !export.is_whole {
+            return Ok(());
+        }
         let namespace = self.parts.namespace.as_ref();
         Ok(self.parts.catalog.set_exported_generation(namespace, export.generation)?)
     }
@@ -97,7 +124,8 @@ impl Engine {
                 lock.hold(async |_| {
                     // Others write the tree: what is published is read under the lock.
                     self.rebuild_catalog()?;
-                    let Some(export) = self.rendered_export()? else { return Ok(Exported::Unchanged) };
+                    let export = self.rendered_export(|| Ok(Withheld::new()))?;
+                    let Some(export) = export else { return Ok(Exported::Unchanged) };
                     self.publish(&export).await?;
                     self.record_export(&export)?;
                     Ok(Exported::Published { rows: export.rows })
@@ -133,7 +161,8 @@ impl Session<'_> {
             let caught_up = self.catch_up(seen, Depth::Metadata).await?;
             self.engine.apply(&caught_up)?;
         }
-        let Some(export) = self.engine.rendered_export()? else { return Ok(Exported::Unchanged) };
+        let export = self.engine.rendered_export(|| self.unpublished(&PushPlan::default()))?;
+        let Some(export) = export else { return Ok(Exported::Unchanged) };
         let founding = self.founding_entries()?.into_iter().map(Change::Upsert).collect();
         let mut commit = self.engine.index.begin(&mut self.mirror, held);
         held.check()?;
@@ -143,5 +172,35 @@ impl Session<'_> {
         commit.finish(self.engine.parts.clock.now()).await?;
         self.engine.record_export(&export)?;
         Ok(Exported::Published { rows: export.rows })
+    }
+
+    /// Returns the versions in our tree that the datastore will not hold when `plan` is carried out.
+    pub(super) fn unpublished(&self, plan: &PushPlan) -> Result<Withheld, SyncError> {
+        let dirty = self.engine.parts.watermark.peek()?;
+        let mut versions: BTreeMap<ShardId, Vec<(RelPath, Artifact, u64)>> = BTreeMap::new();
+        let mut found = |path: RelPath| {
+            let location = Location::parse(&path);
+            if let Some(Location { artifact, part: Part::Metadata(version) }) = location
+                && !plan.creates.contains_key(&path)
+                && let Some(shard) = self.mirror.shard_of(&path)
+            {
+                versions.entry(shard).or_default().push((path, artifact, version.get()));
+            }
+        };
+        let root = &self.engine.places.root;
+        let everything = dirty.is_everything.then_some(None);
+        let starts = everything.into_iter().chain(dirty.paths.iter().map(Some).filter(|_| !dirty.is_everything));
+        for start in starts {
+            local::files_below(root, start, &mut found, &mut drop)?;
+        }
+        let mut withheld = Withheld::new();
+        for (shard, versions) in versions {
+            let record = self.mirror.record(&shard)?;
+            let is_missing = |(path, _, _): &(RelPath, _, _)| !record.entries.contains_key(path);
+            for (_, artifact, version) in versions.into_iter().filter(is_missing) {
+                withheld.entry(apply::name_of(&artifact)).or_default().insert(version);
+            }
+        }
+        Ok(withheld)
     }
 }

@@ -201,6 +201,24 @@ fn the_generation_grows_with_changes_only() {
 }
 
 #[test]
+fn an_export_without_the_newest_version_shows_the_one_before_as_the_latest() {
+    let fixture = Fixture::new();
+    let ns = infra();
+    let records = [record(Some(&ns), "a", 1), record(Some(&ns), "a", 2), record(Some(&ns), "b", 1)];
+    fixture.rebuild(Some(&ns), &records);
+    let withheld = [(name("a"), [2].into()), (name("b"), [1].into())].into();
+
+    let mut bytes = Vec::new();
+    let exported = fixture.catalog.export_without(&ns, &withheld, &mut bytes).expect("exported");
+
+    let rows: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    let shown = rows.as_array().expect("rows").iter();
+    let shown: Vec<_> = shown.map(|row| [&row["data_name"], &row["version"], &row["is_latest"]]).collect();
+    assert_eq!(serde_json::json!(shown), serde_json::json!([["a", 1, 1]]));
+    assert_eq!(exported.rows, 1);
+}
+
+#[test]
 fn the_exported_generation_is_remembered() {
     let fixture = Fixture::new();
     let ns = infra();

@@ -35,7 +35,7 @@ impl Session<'_> {
         self.upload(plan.writes.keys().cloned().collect(), &plan, PutMode::Overwrite, report).await?;
         let changes = self.changes(&plan);
         let engine = self.engine;
-        let export = engine.rendered_export()?;
+        let export = engine.rendered_export(|| self.unpublished(&plan))?;
         let mut commit = engine.index.begin(&mut self.mirror, held);
         commit.apply(changes).await?;
         if let Some(export) = &export {

@@ -17,6 +17,8 @@ use super::session::Session;
 use super::{Engine, PushReport, SyncError};
 use crate::index::{Head, Layout, Probe, Record, Seen, ShardId};
 
+pub(super) use plan::PushPlan;
+
 impl Engine {
     pub(super) async fn push(&self, stop: CancellationToken) -> Result<PushReport, SyncError> {
         self.session(stop).await?.push().await

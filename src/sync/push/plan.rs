@@ -16,8 +16,8 @@ use crate::path::RelPath;
 
 /// What a push does.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PushPlan {
-    pub(super) creates: BTreeMap<RelPath, Verified>,
+pub(in crate::sync) struct PushPlan {
+    pub(in crate::sync) creates: BTreeMap<RelPath, Verified>,
     pub(super) writes: BTreeMap<RelPath, Verified>,
     pub(super) deletes: BTreeSet<RelPath>,
     /// Entries of an index that was never published.

@@ -91,3 +91,22 @@ fn foreign_content_is_one_request_and_remembered() {
     assert_eq!(requests, 2);
     assert!(security.tree().is_empty());
 }
+
+#[test]
+fn a_published_catalog_shows_only_what_the_datastore_holds() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "state", "one");
+    let beside = writer.clone();
+    world.before_write_of("state/latest", move || {
+        beside.put("vpc", "state", "two");
+        beside.put("vpc", "later", "three");
+    });
+
+    writer.push();
+    let during = (world.exported_names("infra"), world.exported_latest("infra"));
+    writer.push();
+
+    assert_eq!(during, (vec!["state".to_owned()], vec![("state".to_owned(), 1)]));
+    assert_eq!(world.exported_latest("infra"), [("later".to_owned(), 1), ("state".to_owned(), 2)]);
+}

@@ -187,6 +187,16 @@ impl World {
         names
     }
 
+    /// The published rows that are the latest of their names.
+    pub(crate) fn exported_latest(&self, namespace: &str) -> Vec<(String, u64)> {
+        let export = self.json(&format!("{namespace}/.catalog-export.json"));
+        let rows = export.as_array().expect("rows").iter().filter(|row| row["is_latest"] == 1);
+        let shown = rows.map(|row| (row["data_name"].as_str().expect("a name"), row["version"].as_u64()));
+        let mut latest: Vec<_> = shown.map(|(name, version)| (name.to_owned(), version.expect("a number"))).collect();
+        latest.sort();
+        latest
+    }
+
     /// The entries of the index.
     fn entries(&self, namespace: &str) -> BTreeMap<String, serde_json::Value> {
         let meta = self.json(&format!("{namespace}/_index/_meta.json"));
