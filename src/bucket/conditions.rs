@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::path::RelPath;
 
-use super::{BucketError, GetOptions, ObjectMeta, PutMode, Version};
+use super::retry::Policy;
+use super::{Bucket, BucketError, GetOptions, ObjectMeta, PutMode, Version};
 
 impl GetOptions {
     /// Returns which bytes of the object to read, or why not to.
@@ -47,5 +48,22 @@ impl PutMode {
             Self::Update(expected) => present == Some(expected),
         };
         if holds { Ok(()) } else { Err(BucketError::Precondition { key: key.to_string() }) }
+    }
+}
+
+/// Spares an upload whose condition fails already; the store decides again at its end.
+pub(super) async fn refuse_early(
+    bucket: &dyn Bucket,
+    policy: &Policy,
+    key: &RelPath,
+    mode: &PutMode,
+) -> Result<(), BucketError> {
+    if *mode == PutMode::Overwrite {
+        return Ok(());
+    }
+    match policy.run(|| bucket.head(key)).await.result {
+        Ok(meta) => mode.admit(key, Some(&meta.version)),
+        Err(BucketError::NotFound { .. }) => mode.admit(key, None),
+        Err(error) => Err(error),
     }
 }

@@ -13,6 +13,7 @@ pub mod memory;
 mod outage;
 pub mod prefixed;
 pub mod probe;
+mod resume;
 pub mod retry;
 pub mod s3;
 

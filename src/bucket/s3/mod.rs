@@ -9,7 +9,7 @@ mod key;
 mod listing;
 mod multipart;
 mod put;
-mod resume;
+mod read;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,6 @@ use super::{
 use crate::clock::{Clock, Timestamp};
 use crate::path::RelPath;
 use put::required_version;
-use resume::Reading;
 
 pub use config::{Checksums, Credentials, REQUEST_TIMEOUT_DEFAULT, S3Config};
 
@@ -91,24 +90,7 @@ impl Store {
 #[async_trait]
 impl Bucket for S3Bucket {
     async fn get(&self, key: &RelPath, options: GetOptions) -> Result<Object, BucketError> {
-        options.check(key)?;
-        let store = &self.store;
-        let request = store
-            .get_request(key)
-            .set_range(options.range.as_ref().map(key::range_header))
-            .set_if_match(options.if_match.as_ref().map(key::tag_of))
-            .set_if_none_match(options.if_none_match.as_ref().map(key::tag_of));
-        let output = request.send().await.map_err(store.failed("read", key.as_str()))?;
-        let (range, size) = if options.range.is_some() {
-            resume::answered_range(key, &output)?
-        } else {
-            let size = required_size(key, output.content_length())?;
-            (0..size, size)
-        };
-        let version = required_version(key, output.e_tag())?;
-        let modified = timestamp_of(output.last_modified());
-        let body = Reading::stream(Arc::clone(store), key.clone(), version.clone(), range, output.body);
-        Ok(Object { meta: ObjectMeta { key: key.clone(), size, modified, version }, body })
+        read::get(&self.store, key, options).await
     }
 
     async fn put(&self, key: &RelPath, body: Body, mode: PutMode) -> Result<Version, BucketError> {

@@ -14,7 +14,8 @@ use super::key::tag_of;
 use super::put::{CONTENT_TYPE, part_of, refused_write, required_version};
 use super::{LONG_REQUEST_FACTOR, S3Bucket, Store};
 use crate::bucket::compare::holds;
-use crate::bucket::{Body, Bucket as _, BucketError, PutMode, Version};
+use crate::bucket::conditions::refuse_early;
+use crate::bucket::{Body, BucketError, PutMode, Version};
 use crate::path::RelPath;
 
 /// The size of a part of all but the largest files.
@@ -43,8 +44,8 @@ pub(super) async fn upload(
     size: u64,
     mode: &PutMode,
 ) -> Result<Version, BucketError> {
-    refuse_early(bucket, key, mode).await?;
     let store = &*bucket.store;
+    refuse_early(bucket, &store.policy, key, mode).await?;
     let begin = || async {
         let request = store.client.create_multipart_upload().bucket(&store.bucket).key(store.full_key(key.as_str()));
         request.content_type(CONTENT_TYPE).send().await.map_err(store.failed("begin the upload of", key.as_str()))
@@ -63,18 +64,6 @@ pub(super) async fn upload(
         upload.abort().await;
     }
     uploaded
-}
-
-/// Spares an upload whose condition fails already; the store decides again at the end.
-async fn refuse_early(bucket: &S3Bucket, key: &RelPath, mode: &PutMode) -> Result<(), BucketError> {
-    if *mode == PutMode::Overwrite {
-        return Ok(());
-    }
-    match bucket.store.policy.run(|| bucket.head(key)).await.result {
-        Ok(meta) => mode.admit(key, Some(&meta.version)),
-        Err(BucketError::NotFound { .. }) => mode.admit(key, None),
-        Err(error) => Err(error),
-    }
 }
 
 impl Upload<'_> {
