@@ -17,14 +17,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use crate::controls::Controls;
 use crate::faults::{Plan, Rule};
 use crate::listening::Listening;
-use crate::s3::{Backdoor, S3Server, parameter};
+use crate::query::parameter;
 
 /// Bytes of a posted plan.
 const PLAN_BYTES_MAX: usize = 1024 * 1024;
 
-/// A running administration port of one server; it ends when dropped.
+/// A running administration port of any server; it ends when dropped.
 #[derive(Debug)]
 pub struct Admin {
     listening: Listening,
@@ -32,9 +33,9 @@ pub struct Admin {
 
 impl Admin {
     /// Opens a free port for this server.
-    pub fn start(server: &S3Server) -> io::Result<Self> {
-        let backdoor = server.backdoor();
-        let listening = Listening::open(0, move |stream| converse(stream, backdoor.clone()))?;
+    pub fn start(controls: &Controls) -> io::Result<Self> {
+        let controls = controls.clone();
+        let listening = Listening::open(0, move |stream| converse(stream, controls.clone()))?;
         Ok(Self { listening })
     }
 
@@ -44,10 +45,10 @@ impl Admin {
     }
 }
 
-async fn converse(stream: TcpStream, backdoor: Backdoor) {
+async fn converse(stream: TcpStream, controls: Controls) {
     let service = service_fn(move |request| {
-        let backdoor = backdoor.clone();
-        async move { Ok::<_, Infallible>(answer(request, &backdoor).await) }
+        let controls = controls.clone();
+        async move { Ok::<_, Infallible>(answer(request, &controls).await) }
     });
     // It ends in an error when a client leaves early.
     drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
@@ -61,22 +62,22 @@ enum Posted {
     Plan(Plan),
 }
 
-async fn answer(request: hyper::Request<Incoming>, backdoor: &Backdoor) -> HttpResponse {
+async fn answer(request: hyper::Request<Incoming>, controls: &Controls) -> HttpResponse {
     let (parts, body) = request.into_parts();
     let (status, value) = match (&parts.method, parts.uri.path()) {
-        (&Method::GET, "/counters") => (StatusCode::OK, counters(backdoor)),
-        (&Method::GET, "/requests") => (StatusCode::OK, json!(backdoor.recorder.requests())),
+        (&Method::GET, "/counters") => (StatusCode::OK, counters(controls)),
+        (&Method::GET, "/requests") => (StatusCode::OK, json!(controls.requests())),
         (&Method::GET, "/keys") => {
             let prefix = parameter(&parts.uri, "prefix").unwrap_or_default();
-            (StatusCode::OK, json!(backdoor.store.keys(&prefix)))
+            (StatusCode::OK, json!(controls.keys(&prefix)))
         }
         (&Method::POST, "/reset") => {
-            backdoor.recorder.reset();
+            controls.reset_counters();
             (StatusCode::OK, json!({}))
         }
-        (&Method::POST, "/faults") => post_plan(body, backdoor).await,
+        (&Method::POST, "/faults") => post_plan(body, controls).await,
         (&Method::DELETE, "/faults") => {
-            backdoor.faults.set(Plan::default());
+            controls.clear_faults();
             (StatusCode::OK, json!({}))
         }
         (method, path) => (StatusCode::NOT_FOUND, json!({ "error": format!("there is no {method} {path}") })),
@@ -87,21 +88,21 @@ async fn answer(request: hyper::Request<Incoming>, backdoor: &Backdoor) -> HttpR
     response
 }
 
-fn counters(backdoor: &Backdoor) -> Value {
-    let counters = backdoor.recorder.counters();
+fn counters(controls: &Controls) -> Value {
+    let counters = controls.counters();
     let mut value = json!(counters);
     value["total"] = json!(counters.total());
     value
 }
 
-async fn post_plan(body: Incoming, backdoor: &Backdoor) -> (StatusCode, Value) {
+async fn post_plan(body: Incoming, controls: &Controls) -> (StatusCode, Value) {
     let plan = match Body::from(body).store_all_limited(PLAN_BYTES_MAX).await {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match plan {
-        Ok(Posted::Rules(rules)) => backdoor.faults.set(rules.into()),
-        Ok(Posted::Plan(plan)) => backdoor.faults.set(plan),
+        Ok(Posted::Rules(rules)) => controls.faults(rules),
+        Ok(Posted::Plan(plan)) => controls.faults(plan),
         Err(error) => return (StatusCode::BAD_REQUEST, json!({ "error": error })),
     }
     (StatusCode::OK, json!({}))

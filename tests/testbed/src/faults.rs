@@ -29,6 +29,12 @@ pub enum Fault {
     Precondition,
     /// The connection is reset without an answer; nothing is executed.
     Reset,
+    /// The connection is reset after so many bytes of the request's body. A single write is not executed; of an upload
+    /// that can be resumed, what arrived is kept.
+    Interrupted {
+        /// How many.
+        bytes: u64,
+    },
     /// The request is read and never answered; nothing is executed.
     Stall,
     /// The request is executed, then the connection is closed without an answer.

@@ -1,9 +1,9 @@
 //! What a raw HTTP request asks for, before anything of it is trusted or executed.
 
 use hyper::{HeaderMap, Method, Uri};
-use percent_encoding::percent_decode_str;
 
 use crate::counters::{Kind, Request};
+use crate::query::{decode, parameter};
 
 /// Returns the kind of a path-style request and the key it names.
 pub(crate) fn classify(method: &Method, uri: &Uri, headers: &HeaderMap) -> Request {
@@ -46,18 +46,6 @@ fn of_object(method: &Method, uri: &Uri, headers: &HeaderMap) -> Kind {
         Method::POST if is_of_upload => Kind::Complete,
         _ => Kind::Other,
     }
-}
-
-/// Returns the decoded value of a query parameter, empty if it has none.
-pub(crate) fn parameter(uri: &Uri, name: &str) -> Option<String> {
-    uri.query()?.split('&').find_map(|pair| {
-        let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (found == name).then(|| decode(&value.replace('+', " ")))
-    })
-}
-
-fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

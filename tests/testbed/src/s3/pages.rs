@@ -6,8 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{self, EncodingType};
 use s3s::{S3Result, s3_error};
 
-use super::listing::{Position, Query};
 use super::store::{Object, Store};
+use crate::listing::{Position, Query};
 
 /// Entries of a page, at most and when nothing is asked for.
 const PAGE_ENTRIES_MAX: i32 = 1000;

@@ -10,7 +10,8 @@ use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{Checksum, ETag, ETagCondition, Metadata};
 use s3s::{S3Result, s3_error};
 
-use super::listing::{self, Page, Query};
+use crate::controls::Objects;
+use crate::listing::{self, Page, Query};
 
 /// What came with an object's bytes and goes with them.
 #[derive(Clone, Debug, Default)]
@@ -132,15 +133,6 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn overwrite(&self, key: &str, object: Object) {
-        self.state().objects.insert(key.to_owned(), Arc::new(object));
-    }
-
-    /// Deletes the object; says whether there was one.
-    pub(crate) fn remove(&self, key: &str) -> bool {
-        self.state().objects.remove(key).is_some()
-    }
-
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Object>> {
         self.state().objects.get(key).map(Arc::clone)
     }
@@ -153,22 +145,8 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn page(&self, query: &Query<'_>) -> Page {
+    pub(crate) fn page(&self, query: &Query<'_>) -> Page<Arc<Object>> {
         listing::page(&self.state().objects, query)
-    }
-
-    pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
-        let state = self.state();
-        let from_prefix = state.objects.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        from_prefix.map(|(key, _)| key.clone()).take_while(|key| key.starts_with(prefix)).collect()
-    }
-
-    /// Changes when an object was last written; false if there is none.
-    pub(crate) fn set_modified(&self, key: &str, modified: SystemTime) -> bool {
-        let mut state = self.state();
-        let Some(object) = state.objects.get_mut(key) else { return false };
-        Arc::make_mut(object).modified = in_whole_seconds(modified);
-        true
     }
 
     pub(crate) fn begin_upload(&self, upload: Upload) -> String {
@@ -214,6 +192,34 @@ impl Store {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Objects for Store {
+    fn put(&self, key: &str, bytes: Bytes) {
+        let object = Object::new(bytes, Attributes::default(), Checksum::default());
+        self.state().objects.insert(key.to_owned(), Arc::new(object));
+    }
+
+    fn get(&self, key: &str) -> Option<Bytes> {
+        self.state().objects.get(key).map(|object| object.bytes.clone())
+    }
+
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        let state = self.state();
+        let from_prefix = state.objects.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from_prefix.map(|(key, _)| key.clone()).take_while(|key| key.starts_with(prefix)).collect()
+    }
+
+    fn remove(&self, key: &str) -> bool {
+        self.state().objects.remove(key).is_some()
+    }
+
+    fn set_modified(&self, key: &str, modified: SystemTime) -> bool {
+        let mut state = self.state();
+        let Some(object) = state.objects.get_mut(key) else { return false };
+        Arc::make_mut(object).modified = in_whole_seconds(modified);
+        true
     }
 }
 

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
-
-use super::store::Object;
 
 /// Sorts after every key that begins with the text before it, but for keys nobody uses.
 const LAST: char = char::MAX;
@@ -52,17 +49,17 @@ pub(crate) struct Query<'a> {
 }
 
 /// What is there.
-#[derive(Debug, Default)]
-pub(crate) struct Page {
-    pub(crate) objects: Vec<(String, Arc<Object>)>,
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) objects: Vec<(String, T)>,
     pub(crate) common_prefixes: Vec<String>,
     /// Where the next page begins, if there is one.
     pub(crate) next: Option<Position>,
 }
 
 /// Returns the entries after `query.from`, in byte order, objects and common prefixes counted together.
-pub(crate) fn page(objects: &BTreeMap<String, Arc<Object>>, query: &Query<'_>) -> Page {
-    let mut page = Page::default();
+pub(crate) fn page<T: Clone>(objects: &BTreeMap<String, T>, query: &Query<'_>) -> Page<T> {
+    let mut page = Page { objects: Vec::new(), common_prefixes: Vec::new(), next: None };
     if query.entries_max == 0 {
         return page;
     }
@@ -76,18 +73,18 @@ pub(crate) fn page(objects: &BTreeMap<String, Arc<Object>>, query: &Query<'_>) -
             page.common_prefixes.push(common.to_owned());
             Position::AfterPrefix(common.to_owned())
         } else {
-            page.objects.push((key.clone(), Arc::clone(object)));
+            page.objects.push((key.clone(), object.clone()));
             Position::AfterKey(key.clone())
         };
     }
     page
 }
 
-fn first_after<'a>(
-    objects: &'a BTreeMap<String, Arc<Object>>,
+fn first_after<'a, T>(
+    objects: &'a BTreeMap<String, T>,
     prefix: &str,
     position: &Position,
-) -> Option<(&'a String, &'a Arc<Object>)> {
+) -> Option<(&'a String, &'a T)> {
     let beyond;
     let bound = match position {
         Position::AfterKey(key) if key.as_str() >= prefix => Bound::Excluded(key.as_str()),
@@ -112,17 +109,13 @@ fn common_prefix<'k>(key: &'k str, query: &Query<'_>) -> Option<&'k str> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use super::super::store::Attributes;
     use super::*;
 
-    fn objects(keys: &[&str]) -> BTreeMap<String, Arc<Object>> {
-        let object = Arc::new(Object::new(Bytes::new(), Attributes::default(), s3s::dto::Checksum::default()));
-        keys.iter().map(|key| ((*key).to_owned(), Arc::clone(&object))).collect()
+    fn objects(keys: &[&str]) -> BTreeMap<String, usize> {
+        keys.iter().map(|key| ((*key).to_owned(), key.len())).collect()
     }
 
-    fn names(page: &Page) -> (Vec<&str>, Vec<&str>) {
+    fn names(page: &Page<usize>) -> (Vec<&str>, Vec<&str>) {
         let keys = page.objects.iter().map(|(key, _)| key.as_str()).collect();
         (keys, page.common_prefixes.iter().map(String::as_str).collect())
     }
