@@ -17,6 +17,7 @@ use futures::StreamExt as _;
 use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use s3s::{Body, HttpRequest, HttpResponse, StdError};
+use tokio::sync::Notify;
 
 use crate::controls::Controls;
 use crate::counters::Request;
@@ -61,11 +62,18 @@ pub(crate) trait Protocol: Clone + Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reset {
     pub(crate) is_due: Arc<AtomicBool>,
+    due: Arc<Notify>,
 }
 
 impl Reset {
     fn cause(&self) {
         self.is_due.store(true, Ordering::Relaxed);
+        self.due.notify_one();
+    }
+
+    /// Waits until the connection is to be reset.
+    pub(crate) async fn due(&self) {
+        self.due.notified().await;
     }
 }
 

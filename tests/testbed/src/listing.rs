@@ -11,6 +11,8 @@ const LAST: char = char::MAX;
 pub(crate) enum Position {
     #[default]
     Start,
+    /// At this text or after it.
+    At(String),
     AfterKey(String),
     /// After every key with this prefix.
     AfterPrefix(String),
@@ -21,6 +23,7 @@ impl Position {
     pub(crate) fn to_token(&self) -> String {
         let text = match self {
             Self::Start => String::new(),
+            Self::At(text) => format!("a{text}"),
             Self::AfterKey(key) => format!("k{key}"),
             Self::AfterPrefix(prefix) => format!("p{prefix}"),
         };
@@ -32,6 +35,7 @@ impl Position {
         let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(token).ok()?;
         let text = String::from_utf8(bytes).ok()?;
         match text.split_at_checked(1)? {
+            ("a", text) => Some(Self::At(text.to_owned())),
             ("k", key) => Some(Self::AfterKey(key.to_owned())),
             ("p", prefix) => Some(Self::AfterPrefix(prefix.to_owned())),
             _ => None,
@@ -87,12 +91,13 @@ fn first_after<'a, T>(
 ) -> Option<(&'a String, &'a T)> {
     let beyond;
     let bound = match position {
+        Position::At(text) if text.as_str() >= prefix => Bound::Included(text.as_str()),
         Position::AfterKey(key) if key.as_str() >= prefix => Bound::Excluded(key.as_str()),
         Position::AfterPrefix(common) if common.as_str() >= prefix => {
             beyond = format!("{common}{LAST}");
             Bound::Included(beyond.as_str())
         }
-        Position::Start | Position::AfterKey(_) | Position::AfterPrefix(_) => Bound::Included(prefix),
+        Position::Start | Position::At(_) | Position::AfterKey(_) | Position::AfterPrefix(_) => Bound::Included(prefix),
     };
     objects
         .range::<str, _>((bound, Bound::Unbounded))
@@ -152,6 +157,14 @@ mod tests {
         let query = Query { prefix: "p/", from: Position::AfterKey("a".into()), entries_max: 9, ..Query::default() };
 
         assert_eq!(names(&page(&objects, &query)), (vec!["p/a", "p/b"], vec![]));
+    }
+
+    #[test]
+    fn a_start_at_a_key_includes_it() {
+        let objects = objects(&["a", "b", "c"]);
+        let query = Query { from: Position::At("b".into()), entries_max: 9, ..Query::default() };
+
+        assert_eq!(names(&page(&objects, &query)), (vec!["b", "c"], vec![]));
     }
 
     #[test]

@@ -8,8 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use swamp_testbed::admin::Admin;
+use swamp_testbed::controls::Controls;
+use swamp_testbed::gcs::{self, GcsServer};
 use swamp_testbed::proxy::Proxy;
-use swamp_testbed::s3::{Options, S3Server};
+use swamp_testbed::s3::{self, S3Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Servers to test object store clients against.
@@ -25,15 +27,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    S3(S3Arguments),
+    /// Serve one S3 bucket from memory, with faults and counters.
+    ///
+    /// Prints endpoint, bucket, region, `access_key_id`, `secret_access_key` and admin. Clients must use path-style addresses.
+    #[command(after_long_help = ADMINISTRATION)]
+    S3(StoreArguments),
+    /// Serve one GCS bucket from memory, with faults and counters.
+    ///
+    /// Prints endpoint, bucket and admin. The JSON API and gRPC are on one port, without credentials.
+    #[command(after_long_help = ADMINISTRATION)]
+    Gcs(StoreArguments),
     Proxy(ProxyArguments),
 }
 
-/// Serve one S3 bucket from memory, with faults and counters.
-///
-/// Prints endpoint, bucket, region, `access_key_id`, `secret_access_key` and admin. Clients must use path-style addresses.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
+/// What the administration port understands.
+const ADMINISTRATION: &str = "\
 The admin endpoint controls the server:
   curl $ADMIN/counters                     requests so far, by kind
   curl $ADMIN/requests                     the same one by one: kind and key
@@ -45,12 +53,15 @@ The admin endpoint controls the server:
 
 A rule fires on the requests it names: `kind` is one of get, put, head, delete, list, copy, create_multipart, upload_part,
 complete, other; `key` is a part of the key; `nth` is \"all\", {\"only\": N}, {\"first\": N}, {\"from\": N} or {\"every\": N}.
-Faults: slow_down, internal_error, denied, expired_token, conflict, precondition, reset, stall, apply_then_drop,
-truncated_body, stalled_body, {\"delay\": {\"ms\": N}}, and hold, which waits until the faults change.
+Faults: slow_down, internal_error, denied, expired_token, conflict, precondition, reset, {\"interrupted\": {\"bytes\": N}},
+stall, apply_then_drop, truncated_body, stalled_body, {\"delay\": {\"ms\": N}}, and hold, which waits until the faults change.
 
 Example:
-  testbed s3 --rtt-ms 30 --load ./golden/bucket=swamp")]
-struct S3Arguments {
+  testbed s3 --rtt-ms 30 --load ./golden/bucket=swamp";
+
+/// What to serve.
+#[derive(Debug, Args)]
+struct StoreArguments {
     /// Port to listen on; 0 takes any free one
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -85,6 +96,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let served = match arguments.command {
         Command::S3(arguments) => serve_s3(&arguments),
+        Command::Gcs(arguments) => serve_gcs(&arguments),
         Command::Proxy(arguments) => serve_proxy(&arguments),
     };
     match served {
@@ -96,30 +108,50 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve_s3(arguments: &S3Arguments) -> io::Result<()> {
-    let is_near = arguments.rtt_ms.is_none();
-    let port = if is_near { arguments.port } else { 0 };
-    let server = S3Server::open(Options { port, bucket: arguments.bucket.clone(), ..Options::default() })?;
-    for load in &arguments.load {
-        let (directory, prefix) = load.split_once('=').unwrap_or((load, ""));
-        server
-            .load_directory(directory, prefix)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot load directory {directory}: {error}")))?;
-    }
-    let admin = Admin::start(&server)?;
-    let proxy = match arguments.rtt_ms {
-        Some(rtt_ms) => Some(Proxy::open(arguments.port, server.address(), Duration::from_millis(rtt_ms))?),
-        None => None,
-    };
-    let endpoint = proxy.as_ref().map_or_else(|| server.endpoint(), Proxy::endpoint);
-    until_signalled(&json!({
-        "endpoint": endpoint,
+fn serve_s3(arguments: &StoreArguments) -> io::Result<()> {
+    let bucket = arguments.bucket.clone();
+    let server = S3Server::open(s3::Options { port: arguments.own_port(), bucket, ..s3::Options::default() })?;
+    let ready = json!({
         "bucket": server.bucket(),
         "region": server.region(),
         "access_key_id": server.access_key_id(),
         "secret_access_key": server.secret_access_key(),
-        "admin": admin.endpoint(),
-    }))
+    });
+    serve_store(arguments, &server, server.address(), ready)
+}
+
+fn serve_gcs(arguments: &StoreArguments) -> io::Result<()> {
+    let server = GcsServer::open(gcs::Options { port: arguments.own_port(), bucket: arguments.bucket.clone() })?;
+    serve_store(arguments, &server, server.address(), json!({ "bucket": server.bucket() }))
+}
+
+impl StoreArguments {
+    /// Returns the port of the server itself; a proxy before it takes the one that is asked for.
+    fn own_port(&self) -> u16 {
+        if self.rtt_ms.is_none() { self.port } else { 0 }
+    }
+}
+
+fn serve_store(
+    arguments: &StoreArguments,
+    controls: &Controls,
+    address: SocketAddr,
+    mut ready: Value,
+) -> io::Result<()> {
+    for load in &arguments.load {
+        let (directory, prefix) = load.split_once('=').unwrap_or((load, ""));
+        controls
+            .load_directory(directory, prefix)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot load directory {directory}: {error}")))?;
+    }
+    let admin = Admin::start(controls)?;
+    let proxy = match arguments.rtt_ms {
+        Some(rtt_ms) => Some(Proxy::open(arguments.port, address, Duration::from_millis(rtt_ms))?),
+        None => None,
+    };
+    ready["endpoint"] = json!(proxy.as_ref().map_or_else(|| format!("http://{address}"), Proxy::endpoint));
+    ready["admin"] = json!(admin.endpoint());
+    until_signalled(&ready)
 }
 
 fn serve_proxy(arguments: &ProxyArguments) -> io::Result<()> {

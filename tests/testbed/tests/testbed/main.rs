@@ -8,6 +8,7 @@
 
 mod conditions;
 mod faults;
+mod gcs;
 mod listing;
 mod objects;
 mod program;

@@ -76,6 +76,18 @@ fn the_admin_endpoint_controls_faults_and_counters() {
 }
 
 #[test]
+fn the_gcs_server_is_controlled_like_the_other() {
+    let program = Program::start(&["gcs", "--bucket", "golden", "--rtt-ms", "2"]);
+    let insert = "/upload/storage/v1/b/golden/o?uploadType=media&name=infra/file";
+
+    assert_eq!(program.exchange("endpoint", "POST", insert, "y").0, 200);
+    assert_eq!(program.admin("GET", "/keys?prefix=infra", ""), json!([200, ["infra/file"]]));
+    assert_eq!(program.admin("POST", "/faults", r#"{"read_only": true}"#), json!([200, {}]));
+    assert_eq!(program.exchange("endpoint", "POST", insert, "z").0, 403);
+    assert_eq!(program.admin("GET", "/counters", "")[1]["put"], 2);
+}
+
+#[test]
 fn a_terminated_program_ends_well() {
     let mut program = Program::start(&["s3"]);
 
