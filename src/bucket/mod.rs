@@ -9,6 +9,7 @@ mod compare;
 mod conditions;
 pub mod directory;
 mod error;
+pub mod gcs;
 pub mod memory;
 mod outage;
 pub mod prefixed;

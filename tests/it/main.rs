@@ -3,6 +3,7 @@
 
 mod bucket_contract;
 mod bucket_directory;
+mod bucket_gcs;
 mod bucket_s3;
 mod mounting;
 mod pushdown;

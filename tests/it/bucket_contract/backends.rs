@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use swamp::bucket::directory::DirectoryBucket;
+use swamp::bucket::gcs::{self, GcsConfig};
 use swamp::bucket::memory::MemoryBucket;
 use swamp::bucket::prefixed::Prefixed;
 use swamp::bucket::s3::{self, Credentials, S3Config};
 use swamp::bucket::{Body, BucketError, GetOptions, PutMode, SharedBucket, Version};
 use swamp::clock::{Clock, SystemClock};
 use swamp::path::RelPath;
+use swamp_testbed::gcs::GcsServer;
 use swamp_testbed::s3::S3Server;
 
 /// Enough for every small object of these tests.
@@ -20,6 +22,8 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// An empty bucket.
 pub(crate) struct Backend {
     pub(crate) bucket: SharedBucket,
+    /// Which keys it knows; it must refuse every other.
+    pub(crate) takes: fn(&str) -> bool,
     /// The directory or server behind it.
     _alive: Box<dyn Any + Send + Sync>,
 }
@@ -30,31 +34,52 @@ impl fmt::Debug for Backend {
     }
 }
 
+fn every_key(_: &str) -> bool {
+    true
+}
+
 fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
 pub(crate) fn memory() -> Backend {
-    Backend { bucket: Arc::new(MemoryBucket::new(clock())), _alive: Box::new(()) }
+    Backend { bucket: Arc::new(MemoryBucket::new(clock())), takes: every_key, _alive: Box::new(()) }
 }
 
 pub(crate) fn prefixed_memory() -> Backend {
     let inner: SharedBucket = Arc::new(MemoryBucket::new(clock()));
-    Backend { bucket: Arc::new(Prefixed::new(inner, key("n"))), _alive: Box::new(()) }
+    Backend { bucket: Arc::new(Prefixed::new(inner, key("n"))), takes: every_key, _alive: Box::new(()) }
 }
 
 pub(crate) fn directory() -> Backend {
     let root = tempfile::tempdir().expect("a directory");
     let staging = root.path().join(".swamp-tmp");
     let bucket = DirectoryBucket::new(root.path().to_owned(), staging, clock());
-    Backend { bucket: Arc::new(bucket), _alive: Box::new(root) }
+    Backend { bucket: Arc::new(bucket), takes: every_key, _alive: Box::new(root) }
 }
 
 pub(crate) async fn s3() -> Backend {
     let server = S3Server::start();
     let config = S3Config { prefix: "p".to_owned(), ..config_of(&server) };
     let bucket = s3::open(&config, clock()).await.expect("opened");
-    Backend { bucket, _alive: Box::new(server) }
+    Backend { bucket, takes: every_key, _alive: Box::new(server) }
+}
+
+pub(crate) fn gcs() -> Backend {
+    let server = GcsServer::start();
+    let config = GcsConfig { prefix: "p".to_owned(), ..gcs_config_of(&server) };
+    // The service refuses names that break a line.
+    let takes = |key: &str| !key.contains(['\r', '\n']);
+    Backend { bucket: gcs::open(&config, clock()), takes, _alive: Box::new(server) }
+}
+
+/// Returns how to reach a server's bucket, without a prefix.
+pub(crate) fn gcs_config_of(server: &GcsServer) -> GcsConfig {
+    GcsConfig {
+        endpoint: Some(server.endpoint()),
+        credentials: gcs::Credentials::Anonymous,
+        ..GcsConfig::new(server.bucket())
+    }
 }
 
 /// Returns how to reach a server's bucket, without a prefix.

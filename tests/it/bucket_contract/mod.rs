@@ -29,6 +29,11 @@ macro_rules! contract {
             async fn s3() {
                 $module::$behaviour(&backends::s3().await).await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn gcs() {
+                $module::$behaviour(&backends::gcs()).await;
+            }
         }
     )*)* };
 }
