@@ -20,8 +20,6 @@ pub enum ConfigError {
     UnsetVariable { name: String, text: String },
     #[error("`datastore.exclude` has the unusable pattern `{pattern}`")]
     Pattern { pattern: String, source: globset::Error },
-    #[error("this build of swamp cannot open {what} datastores yet")]
-    Unsupported { what: &'static str },
     #[error("cannot open datastore `{location}`")]
     Open { location: String, source: BucketError },
 }
@@ -34,8 +32,7 @@ impl Failure for ConfigError {
             | Self::Namespace { .. }
             | Self::UnknownType { .. }
             | Self::UnsetVariable { .. }
-            | Self::Pattern { .. }
-            | Self::Unsupported { .. } => Kind::Invalid,
+            | Self::Pattern { .. } => Kind::Invalid,
             Self::Open { source, .. } => source.kind(),
         }
     }
@@ -49,7 +46,6 @@ impl Failure for ConfigError {
                 Some("use `filesystem`, `@swamp/s3-datastore` or `@swamp/gcs-datastore`".to_owned())
             }
             Self::UnsetVariable { name, .. } => Some(format!("set `{name}`, or write the path out")),
-            Self::Unsupported { .. } => Some("use an S3 bucket or a directory".to_owned()),
             Self::Open { source, .. } => source.hint(),
         }
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Backend, Checksums, ConfigError, S3Config};
+use super::{Backend, Checksums, ConfigError, GcsConfig, S3Config};
 use crate::bucket::directory::DirectoryBucket;
-use crate::bucket::{SharedBucket, s3};
+use crate::bucket::{SharedBucket, gcs, s3};
 use crate::clock::Clock;
 
 /// What opening a datastore needs besides its configuration.
@@ -14,6 +14,8 @@ use crate::clock::Clock;
 pub struct OpenOptions {
     /// Where a directory datastore prepares files, on the same file system.
     pub staging: PathBuf,
+    /// Where Google's application default credentials are; `None` leaves them to the machine.
+    pub google_credentials: Option<PathBuf>,
     /// How long one request may take, where the environment says so.
     pub request_timeout: Option<Duration>,
     /// Time.
@@ -29,14 +31,18 @@ pub async fn open(backend: &Backend, options: OpenOptions) -> Result<SharedBucke
         }
         Backend::S3(config) => {
             let request_timeout = options.request_timeout.unwrap_or(config.transfers.request_timeout);
-            let opened = s3::open(&client_config(config, request_timeout), options.clock).await;
+            let opened = s3::open(&s3_client(config, request_timeout), options.clock).await;
             opened.map_err(|source| ConfigError::Open { location: backend.location(), source })
         }
-        Backend::Gcs(_) => Err(ConfigError::Unsupported { what: "GCS" }),
+        Backend::Gcs(config) => {
+            let request_timeout = options.request_timeout.unwrap_or(config.transfers.request_timeout);
+            let client = gcs_client(config, request_timeout, options.google_credentials);
+            Ok(gcs::open(&client, options.clock))
+        }
     }
 }
 
-fn client_config(config: &S3Config, request_timeout: Duration) -> s3::S3Config {
+fn s3_client(config: &S3Config, request_timeout: Duration) -> s3::S3Config {
     let mut client = s3::S3Config::new(&config.bucket);
     client.prefix.clone_from(&config.prefix);
     client.region.clone_from(&config.region);
@@ -50,17 +56,31 @@ fn client_config(config: &S3Config, request_timeout: Duration) -> s3::S3Config {
     client
 }
 
+fn gcs_client(config: &GcsConfig, request_timeout: Duration, file: Option<PathBuf>) -> gcs::GcsConfig {
+    gcs::GcsConfig {
+        bucket: config.bucket.clone(),
+        prefix: config.prefix.clone(),
+        endpoint: config.api_endpoint.clone(),
+        request_timeout,
+        // Another server must not learn what opens the buckets at Google.
+        credentials: match (&config.api_endpoint, file) {
+            (Some(_), _) => gcs::Credentials::Anonymous,
+            (None, Some(file)) => gcs::Credentials::File(file),
+            (None, None) => gcs::Credentials::Machine,
+        },
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "`#[tokio::test]` blocks on its own runtime")]
 mod tests {
     use super::*;
     use crate::bucket::{Body, PutMode, read_if_exists};
     use crate::clock::SystemClock;
-    use crate::datastore::{FilesystemConfig, GcsConfig, Transfers};
-    use crate::error::{Failure as _, Kind};
+    use crate::datastore::{FilesystemConfig, Transfers};
 
     fn options(staging: PathBuf) -> OpenOptions {
-        OpenOptions { staging, request_timeout: None, clock: Arc::new(SystemClock::new()) }
+        OpenOptions { staging, google_credentials: None, request_timeout: None, clock: Arc::new(SystemClock::new()) }
     }
 
     #[tokio::test]
@@ -76,18 +96,20 @@ mod tests {
         assert_eq!(found.map(|(_, bytes)| bytes).as_deref(), Some(b"x".as_slice()));
     }
 
-    #[tokio::test]
-    async fn a_gcs_bucket_is_refused_as_not_built_in() {
-        let config = GcsConfig {
+    #[test]
+    fn another_server_than_googles_gets_no_credentials() {
+        let file = Some(PathBuf::from("/home/ana/key.json"));
+        let config = |api_endpoint: Option<&str>| GcsConfig {
             bucket: "team".to_owned(),
             prefix: String::new(),
             project_id: None,
-            api_endpoint: None,
+            api_endpoint: api_endpoint.map(str::to_owned),
             transfers: Transfers::default(),
         };
+        let credentials = |endpoint, file| gcs_client(&config(endpoint), Duration::from_secs(1), file).credentials;
 
-        let refused = open(&Backend::Gcs(config), options(PathBuf::new())).await.expect_err("a refusal");
-
-        assert_eq!(refused.kind(), Kind::Invalid);
+        assert_eq!(credentials(Some("http://127.0.0.1:9"), file.clone()), gcs::Credentials::Anonymous);
+        assert_eq!(credentials(None, file), gcs::Credentials::File(PathBuf::from("/home/ana/key.json")));
+        assert_eq!(credentials(None, None), gcs::Credentials::Machine);
     }
 }

@@ -64,6 +64,16 @@ impl Environment {
         self.home().map(|home| self.directory.join(home).join(".swamp")).ok_or(RepoError::NoHome)
     }
 
+    /// Returns where Google's application default credentials are: the file that `GOOGLE_APPLICATION_CREDENTIALS` names,
+    /// else the one that `gcloud auth application-default login` writes, if it is there.
+    pub fn google_credentials(&self) -> Option<PathBuf> {
+        if let Some(file) = self.variable("GOOGLE_APPLICATION_CREDENTIALS") {
+            return Some(self.directory.join(file));
+        }
+        let file = self.home()?.join(".config/gcloud/application_default_credentials.json");
+        file.is_file().then_some(file)
+    }
+
     /// Returns the user's name, for lock bodies.
     pub fn user(&self) -> &str {
         self.variable("USER").or_else(|| self.variable("USERNAME")).unwrap_or("unknown")
@@ -106,6 +116,21 @@ mod tests {
         assert_eq!(environment(&[("HOME", "/home/a")]).swamp_home().expect("a home"), Path::new("/home/a/.swamp"));
         assert_eq!(environment(&[("SWAMP_HOME", "/s"), ("HOME", "/h")]).swamp_home().expect("a home"), Path::new("/s"));
         assert!(matches!(environment(&[]).swamp_home(), Err(RepoError::NoHome)));
+    }
+
+    #[test]
+    fn credentials_of_google_are_where_gcloud_puts_them_unless_named() {
+        let home = tempfile::tempdir().expect("a directory");
+        let file = home.path().join(".config/gcloud/application_default_credentials.json");
+        let home = home.path().to_str().expect("text");
+        let before = environment(&[("HOME", home)]).google_credentials();
+        std::fs::create_dir_all(file.parent().expect("a parent")).expect("made");
+        crate::fsutil::write_atomic(&file, b"{}", Path::new(home), crate::fsutil::Durability::Relaxed).expect("made");
+
+        assert_eq!(before, None);
+        assert_eq!(environment(&[("HOME", home)]).google_credentials(), Some(file));
+        let named = environment(&[("HOME", home), ("GOOGLE_APPLICATION_CREDENTIALS", "key.json")]);
+        assert_eq!(named.google_credentials(), Some(PathBuf::from("/work/key.json")));
     }
 
     #[test]

@@ -145,6 +145,7 @@ impl Repo {
         };
         let options = OpenOptions {
             staging: self.paths.staging.clone(),
+            google_credentials: self.environment.google_credentials(),
             request_timeout: variable.and_then(|name| self.environment.request_timeout(name)),
             clock: Arc::clone(&self.clock),
         };

@@ -1,11 +1,12 @@
 //! `swamp datastore setup`: choosing where the data lives.
 
+mod arguments;
+
 use std::path::Path;
 
-use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use swamp::datastore::S3_TYPE;
+use swamp::datastore::{GCS_TYPE, S3_TYPE};
 use swamp::namespace::Namespace;
 use swamp::repo::{Migration, Repo, SetUp};
 use swamp::sync::{SyncOptions, SyncService as _};
@@ -15,96 +16,9 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::output::{counted, human_size};
 use crate::cli::report::{Failed, Outcome};
+use arguments::{Checksums, Common, GcsArguments, Hydration, S3Arguments};
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum SetupCommand {
-    /// Keep the data in a directory, for example on a shared file system
-    #[command(after_help = "Examples:\n  swamp datastore setup filesystem --path /srv/swamp --namespace infra\n  \
-                            swamp datastore setup filesystem --path '$HOME/swamp-data'")]
-    Filesystem {
-        /// The directory; `~` and `$VAR` are kept as written
-        #[arg(long, value_name = "P")]
-        path: String,
-        /// Only these subdirectories belong to it
-        #[arg(long, value_delimiter = ',', value_name = "a,b")]
-        directories: Vec<String>,
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Keep the data in a bucket of S3 or of a store that speaks its protocol
-    #[command(after_help = "Examples:\n  swamp datastore setup s3 --bucket team --prefix prod --namespace infra\n  \
-                            swamp datastore setup s3 --bucket team --endpoint http://127.0.0.1:9000 --force-path-style")]
-    S3(S3Arguments),
-    /// Keep the data where a type and its JSON configuration say
-    #[command(after_help = "Examples:\n  swamp datastore setup extension @swamp/s3-datastore \
-                            --config '{\"bucket\": \"team\", \"region\": \"eu-west-1\"}' --namespace infra")]
-    Extension {
-        /// `@swamp/s3-datastore` or `@swamp/gcs-datastore`
-        #[arg(value_name = "TYPE")]
-        kind: String,
-        /// Its settings
-        #[arg(long, value_name = "JSON")]
-        config: String,
-        /// How much a pull brings here
-        #[arg(long, value_name = "full|lazy")]
-        hydration_strategy: Option<Hydration>,
-        #[command(flatten)]
-        common: Common,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct S3Arguments {
-    /// The bucket
-    #[arg(long, value_name = "B")]
-    bucket: String,
-    /// What every key begins with
-    #[arg(long, value_name = "P")]
-    prefix: Option<String>,
-    /// The region; the environment decides if it is not given
-    #[arg(long, value_name = "R")]
-    region: Option<String>,
-    /// The address of a store that is not Amazon's
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// Put the bucket's name into the path of requests, as most other stores want it
-    #[arg(long)]
-    force_path_style: bool,
-    /// When requests carry checksums
-    #[arg(long, value_name = "WHEN")]
-    checksums: Option<Checksums>,
-    /// How much a pull brings here
-    #[arg(long, value_name = "full|lazy")]
-    hydration: Option<Hydration>,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Common {
-    /// This repository's share of the datastore
-    #[arg(long, value_name = "NS")]
-    namespace: Option<Namespace>,
-    /// Leave data that is here already where it is
-    #[arg(long)]
-    skip_migration: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Hydration {
-    /// Everything
-    Full,
-    /// Metadata; contents come when they are read
-    Lazy,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Checksums {
-    /// Wherever the protocol has a place for one
-    WhenSupported,
-    /// Only where it demands one, for stores that choke on others
-    WhenRequired,
-}
+pub(crate) use arguments::SetupCommand;
 
 pub(crate) async fn run(command: SetupCommand, context: &Context) -> Outcome {
     let repo = context.repo()?;
@@ -139,6 +53,14 @@ fn block_of(command: SetupCommand, directory: &Path) -> Result<(Map<String, Valu
             set(&mut block, "hydrationStrategy", hydration.map(hydration_word));
             common
         }
+        SetupCommand::Gcs(arguments) => {
+            let hydration = arguments.hydration;
+            let (config, common) = gcs_config(arguments);
+            set(&mut block, "type", Some(GCS_TYPE));
+            set(&mut block, "config", Some(config));
+            set(&mut block, "hydrationStrategy", hydration.map(hydration_word));
+            common
+        }
         SetupCommand::Extension { kind, config, hydration_strategy, common } => {
             let parsed: Result<Map<String, Value>, _> = serde_json::from_str(&config);
             let mut config = parsed.map_err(|source| CommandError::Config { source })?;
@@ -166,6 +88,15 @@ fn s3_config(arguments: S3Arguments) -> (Map<String, Value>, Common) {
         Checksums::WhenRequired => "when_required",
     });
     set(&mut config, "checksums", checksums);
+    (config, arguments.common)
+}
+
+fn gcs_config(arguments: GcsArguments) -> (Map<String, Value>, Common) {
+    let mut config = Map::new();
+    set(&mut config, "bucket", Some(arguments.bucket));
+    set(&mut config, "prefix", arguments.prefix);
+    set(&mut config, "projectId", arguments.project_id);
+    set(&mut config, "apiEndpoint", arguments.api_endpoint);
     (config, arguments.common)
 }
 
