@@ -1,8 +1,11 @@
-//! The datastores stories play on: a directory or the testbed's S3 server.
+//! The datastores stories play on: a directory, or a bucket on one of the testbed's servers.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use swamp_testbed::controls::Controls;
+use swamp_testbed::gcs::GcsServer;
 use swamp_testbed::s3::S3Server;
 
 use crate::files::files_below;
@@ -12,8 +15,10 @@ use crate::files::files_below;
 pub enum Backend {
     /// A directory that all machines see.
     Directory,
-    /// A bucket on a server of the story's own.
+    /// A bucket on an S3 server of the story's own.
     S3,
+    /// A bucket on a GCS server of the story's own.
+    Gcs,
 }
 
 /// One datastore.
@@ -21,8 +26,10 @@ pub enum Backend {
 pub enum Datastore {
     /// A directory, by its path.
     Directory(PathBuf),
-    /// A server with one bucket.
+    /// An S3 server with one bucket.
     S3(S3Server),
+    /// A GCS server with one bucket.
+    Gcs(GcsServer),
 }
 
 /// The prefix of everything a story writes to a bucket.
@@ -33,23 +40,32 @@ impl Datastore {
         match backend {
             Backend::Directory => Self::Directory(root.join("datastore")),
             Backend::S3 => Self::S3(S3Server::start()),
+            Backend::Gcs => Self::Gcs(GcsServer::start()),
         }
     }
 
     /// Returns the arguments of `swamp datastore setup` that lead here.
     pub fn setup_args(&self) -> Vec<String> {
-        let words = match self {
-            Self::Directory(path) => vec!["filesystem".to_owned(), "--path".to_owned(), path.display().to_string()],
-            Self::S3(server) => s3_args(server, &server.endpoint()),
+        let place: Vec<String> = match self {
+            Self::Directory(path) => words(&["filesystem", "--path", &path.display().to_string()]).collect(),
+            Self::S3(server) => {
+                words(&["s3", "--bucket", server.bucket(), "--prefix", PREFIX, "--region", "us-east-1"])
+                    .chain(words(&["--endpoint", &server.endpoint(), "--force-path-style"]))
+                    .collect()
+            }
+            Self::Gcs(server) => words(&["gcs", "--bucket", server.bucket(), "--prefix", PREFIX])
+                .chain(words(&["--api-endpoint", &server.endpoint()]))
+                .collect(),
         };
-        ["datastore", "setup"].iter().map(|&word| word.to_owned()).chain(words).collect()
+        words(&["datastore", "setup"]).chain(place).collect()
     }
 
-    /// Returns the variables that hold the credentials.
+    /// Returns the variables that lead in.
     pub fn environment(&self) -> Vec<(String, String)> {
         match self {
             Self::Directory(_) => Vec::new(),
             Self::S3(server) => server.environment(),
+            Self::Gcs(_) => GcsServer::environment(),
         }
     }
 
@@ -58,44 +74,42 @@ impl Datastore {
     /// # Panics
     ///
     /// On a directory: the story is not for this backend.
-    pub fn server(&self) -> &S3Server {
+    pub fn server(&self) -> &Controls {
         match self {
             Self::Directory(_) => panic!("a directory has no server"),
             Self::S3(server) => server,
+            Self::Gcs(server) => server,
         }
+    }
+
+    /// Returns the address of the server.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Directory(_) => panic!("a directory has no address"),
+            Self::S3(server) => server.address(),
+            Self::Gcs(server) => server.address(),
+        }
+    }
+
+    /// Returns the address of the server as an endpoint, like `http://127.0.0.1:4711`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address())
     }
 
     /// Returns every object by its key below the prefix, with its bytes.
     pub fn objects(&self) -> BTreeMap<String, Vec<u8>> {
         match self {
             Self::Directory(path) => files_below(path),
-            Self::S3(server) => server
-                .keys("")
-                .into_iter()
-                .map(|key| {
-                    let bytes = server.get(&key).unwrap_or_default();
-                    (key.strip_prefix(PREFIX).and_then(|key| key.strip_prefix('/')).unwrap_or(&key).to_owned(), bytes)
-                })
-                .collect(),
+            Self::S3(_) | Self::Gcs(_) => {
+                let server = self.server();
+                let below = |key: &str| key.strip_prefix(PREFIX)?.strip_prefix('/').map(str::to_owned);
+                let object = |key: String| (below(&key).unwrap_or(key.clone()), server.get(&key).unwrap_or_default());
+                server.keys("").into_iter().map(object).collect()
+            }
         }
     }
 }
 
-/// Returns the set-up arguments of this server, reached through `endpoint`.
-pub(crate) fn s3_args(server: &S3Server, endpoint: &str) -> Vec<String> {
-    [
-        "s3",
-        "--bucket",
-        server.bucket(),
-        "--prefix",
-        PREFIX,
-        "--region",
-        "us-east-1",
-        "--endpoint",
-        endpoint,
-        "--force-path-style",
-    ]
-    .iter()
-    .map(|&word| word.to_owned())
-    .collect()
+fn words<'a>(words: &'a [&'a str]) -> impl Iterator<Item = String> + 'a {
+    words.iter().map(|&word| word.to_owned())
 }

@@ -1,6 +1,6 @@
 //! Black-box acceptance: everything here drives the built `swamp` binary and depends on none of its packages.
 //!
-//! A story plays in a [`Scene`]: a datastore (a directory or an S3 server) and machines that share nothing else. A
+//! A story plays in a [`Scene`]: a datastore (a directory, an S3 or a GCS server) and machines that share nothing else. A
 //! [`Machine`] has a home, a cache and an environment of its own; a [`Repository`] on it runs commands. Whatever fails
 //! shows the transcript of every command the story ran before.
 //!
@@ -28,7 +28,7 @@ pub use machine::{Machine, Repository};
 pub use mounted::{MOUNT_PATIENCE, Mounted};
 pub use scene::Scene;
 
-/// Makes two tests of every story named: one on a directory, one on S3.
+/// Makes a test of every story named on each of the backends: a directory, S3, GCS.
 #[macro_export]
 macro_rules! on_every_backend {
     ($($story:ident),+ $(,)?) => {
@@ -42,6 +42,31 @@ macro_rules! on_every_backend {
                 #[test]
                 fn on_s3() {
                     super::$story(&$crate::Scene::new($crate::Backend::S3));
+                }
+
+                #[test]
+                fn on_gcs() {
+                    super::$story(&$crate::Scene::new($crate::Backend::Gcs));
+                }
+            }
+        )+
+    };
+}
+
+/// Makes a test of every story named on each of the backends that are asked over a network: S3, GCS.
+#[macro_export]
+macro_rules! on_every_server {
+    ($($story:ident),+ $(,)?) => {
+        $(
+            mod $story {
+                #[test]
+                fn on_s3() {
+                    super::$story(&$crate::Scene::new($crate::Backend::S3));
+                }
+
+                #[test]
+                fn on_gcs() {
+                    super::$story(&$crate::Scene::new($crate::Backend::Gcs));
                 }
             }
         )+

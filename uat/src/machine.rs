@@ -132,6 +132,12 @@ impl Repository {
         Self { machine: self.machine.clone().through(wrapper), path: self.path.clone() }
     }
 
+    /// Returns the same repository on a machine that differs in its environment.
+    #[must_use]
+    pub fn on(&self, machine: &Machine) -> Self {
+        Self { machine: machine.clone(), path: self.path.clone() }
+    }
+
     /// Returns the text of `.swamp.yaml`.
     pub fn marker(&self) -> String {
         fs::read_to_string(self.path.join(".swamp.yaml")).expect("a repository has a marker")

@@ -31,7 +31,7 @@ impl Scene {
 
     /// Returns whether the datastore is a bucket.
     pub fn is_remote(&self) -> bool {
-        matches!(self.datastore, Datastore::S3(_))
+        !matches!(self.datastore, Datastore::Directory(_))
     }
 
     /// Returns a machine with the credentials of the datastore.

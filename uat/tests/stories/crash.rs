@@ -4,7 +4,14 @@ use std::time::Duration;
 
 use swamp_testbed::counters::Kind;
 use swamp_testbed::faults::{Fault, Rule};
-use swamp_uat::{Backend, Repository, Scene, on_every_backend};
+use swamp_uat::{Repository, Scene, on_every_backend, on_every_server};
+
+on_every_server!(
+    a_push_killed_in_its_first_upload_is_completed,
+    a_push_killed_among_its_uploads_is_completed,
+    a_push_killed_under_the_lock_is_completed,
+    a_push_whose_last_reply_is_lost_is_completed,
+);
 
 on_every_backend!(killed_writers_lose_nothing_they_acknowledged, killed_pushes_are_completed_by_the_next);
 
@@ -30,8 +37,7 @@ fn assert_arrived(scene: &Scene, writer: &Repository, machine: &str, round: u64)
 }
 
 /// Kills a push while its n-th upload hangs, and shows that the next push repairs it.
-fn killed_in_upload(number: u64) {
-    let scene = Scene::new(Backend::S3);
+fn killed_in_upload(scene: &Scene, number: u64) {
     let writer = scene.repository("ana", "infra");
     put_all(&writer, 1);
     writer.push();
@@ -52,28 +58,23 @@ fn killed_in_upload(number: u64) {
 
     assert_eq!(killed.code, None);
     assert_eq!(seen, ["alpha", "beta", "delta", "gamma"]);
-    assert_arrived(&scene, &writer, "ben", 2);
+    assert_arrived(scene, &writer, "ben", 2);
 }
 
-#[test]
-fn a_push_killed_in_its_first_upload_is_completed() {
-    killed_in_upload(1);
+fn a_push_killed_in_its_first_upload_is_completed(scene: &Scene) {
+    killed_in_upload(scene, 1);
 }
 
-#[test]
-fn a_push_killed_among_its_uploads_is_completed() {
-    killed_in_upload(5);
+fn a_push_killed_among_its_uploads_is_completed(scene: &Scene) {
+    killed_in_upload(scene, 5);
 }
 
-#[test]
-fn a_push_killed_under_the_lock_is_completed() {
+fn a_push_killed_under_the_lock_is_completed(scene: &Scene) {
     // Eight immutable files come first, then the lock, then what it guards.
-    killed_in_upload(11);
+    killed_in_upload(scene, 11);
 }
 
-#[test]
-fn a_push_whose_last_reply_is_lost_is_completed() {
-    let scene = Scene::new(Backend::S3);
+fn a_push_whose_last_reply_is_lost_is_completed(scene: &Scene) {
     let writer = scene.repository("ana", "infra");
     put_all(&writer, 1);
     let server = scene.datastore().server();
@@ -84,7 +85,7 @@ fn a_push_whose_last_reply_is_lost_is_completed() {
     writer.push();
 
     assert!(matches!(first.code, Some(0 | 1 | 75)), "{first:?}");
-    assert_arrived(&scene, &writer, "ben", 1);
+    assert_arrived(scene, &writer, "ben", 1);
 }
 
 fn killed_writers_lose_nothing_they_acknowledged(scene: &Scene) {

@@ -3,21 +3,38 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use swamp_uat::{Backend, Repository, Scene, on_every_backend};
+use serde_json::Value;
+use swamp_testbed::faults::{Fault, Rule};
+use swamp_uat::{Backend, Datastore, Machine, Repository, Scene, on_every_backend, on_every_server};
+
+on_every_server!(
+    an_unreachable_store_asks_to_try_again,
+    a_store_that_never_answers_does_not_hang_us,
+    a_set_up_that_fails_changes_nothing,
+    denied_access_is_told_and_not_skipped,
+    a_push_that_fails_says_so_and_the_next_resumes,
+);
 
 on_every_backend!(a_missing_artifact_is_not_found, a_bad_key_in_the_marker_is_named, errors_go_to_stderr_only);
 
-fn on_s3() -> (Scene, Repository) {
-    let scene = Scene::new(Backend::S3);
+fn with_something_to_push(scene: &Scene) -> Repository {
     let writer = scene.repository("ana", "infra");
     writer.put("probe", "result", b"one");
-    (scene, writer)
+    writer
+}
+
+/// Returns the machine without the right to do anything in the datastore.
+fn locked_out(scene: &Scene, machine: &Machine) -> Machine {
+    if let Datastore::Gcs(server) = scene.datastore() {
+        server.faults(Rule::new(Fault::Denied));
+    }
+    machine.clone().with("AWS_SECRET_ACCESS_KEY", "wrong")
 }
 
 /// Points the repository at another endpoint.
 fn move_endpoint(repository: &Repository, scene: &Scene, endpoint: &str) {
     let marker = repository.marker();
-    let moved = marker.replace(&scene.datastore().server().endpoint(), endpoint);
+    let moved = marker.replace(&scene.datastore().endpoint(), endpoint);
     assert_ne!(moved, marker);
     repository.write_marker(&moved);
 }
@@ -53,11 +70,10 @@ fn a_repository_is_made_once() {
     assert_eq!(id(&repository.marker()), id(&marker));
 }
 
-#[test]
-fn an_unreachable_store_asks_to_try_again() {
-    let (scene, writer) = on_s3();
+fn an_unreachable_store_asks_to_try_again(scene: &Scene) {
+    let writer = with_something_to_push(scene);
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    move_endpoint(&writer, &scene, &format!("http://{closed}"));
+    move_endpoint(&writer, scene, &format!("http://{closed}"));
 
     let outcome = writer
         .start(&["datastore", "sync", "--push", "--timeout", "10", "--json"])
@@ -68,11 +84,10 @@ fn an_unreachable_store_asks_to_try_again() {
     assert!(error["hint"].is_string(), "{error}");
 }
 
-#[test]
-fn a_store_that_never_answers_does_not_hang_us() {
-    let (scene, writer) = on_s3();
+fn a_store_that_never_answers_does_not_hang_us(scene: &Scene) {
+    let writer = with_something_to_push(scene);
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    move_endpoint(&writer, &scene, &format!("http://{}", silent.local_addr().expect("bound")));
+    move_endpoint(&writer, scene, &format!("http://{}", silent.local_addr().expect("bound")));
 
     let outcome = writer
         .start(&["datastore", "sync", "--pull", "--timeout", "4", "--json"])
@@ -81,10 +96,8 @@ fn a_store_that_never_answers_does_not_hang_us() {
     assert_eq!(writer.expect(outcome, 75).error()["code"], "unavailable");
 }
 
-#[test]
-fn a_set_up_that_fails_changes_nothing() {
-    let scene = Scene::new(Backend::S3);
-    let repository = scene.machine("ana").with("AWS_SECRET_ACCESS_KEY", "wrong").repository("new");
+fn a_set_up_that_fails_changes_nothing(scene: &Scene) {
+    let repository = locked_out(scene, &scene.machine("ana")).repository("new");
     let marker = repository.marker();
 
     let refused = repository.set_up(scene.datastore(), &["--namespace", "infra"]);
@@ -94,13 +107,12 @@ fn a_set_up_that_fails_changes_nothing() {
     assert_eq!(scene.datastore().objects().len(), 0);
 }
 
-#[test]
-fn wrong_credentials_are_denied_and_not_skipped() {
-    let (scene, writer) = on_s3();
+fn denied_access_is_told_and_not_skipped(scene: &Scene) {
+    let writer = with_something_to_push(scene);
     let other = scene.repository("ben", "security");
     other.put("scanner", "findings", b"none");
     other.push();
-    let wrong = writer.with("AWS_SECRET_ACCESS_KEY", "wrong");
+    let wrong = writer.on(&locked_out(scene, writer.machine()));
 
     let catalog = wrong.error(1, &["datastore", "catalog", "pull", "--namespaces", "security"]);
     let push = wrong.error(1, &["datastore", "sync", "--push"]);
@@ -109,17 +121,56 @@ fn wrong_credentials_are_denied_and_not_skipped() {
     assert_eq!(push["code"], "denied");
 }
 
-#[test]
-fn a_push_that_fails_says_so_and_the_next_resumes() {
-    let (scene, writer) = on_s3();
-    let wrong = writer.with("AWS_SECRET_ACCESS_KEY", "wrong");
+fn a_push_that_fails_says_so_and_the_next_resumes(scene: &Scene) {
+    let writer = with_something_to_push(scene);
+    let wrong = writer.on(&locked_out(scene, writer.machine()));
 
     wrong.error(1, &["datastore", "sync", "--push"]);
+    scene.datastore().server().clear_faults();
     writer.push();
 
     let reader = scene.machine("ben").clone_of(&writer);
     reader.pull();
     assert_eq!(reader.get("probe", "result"), b"one");
+}
+
+/// Sets a repository up at Google, where it has no credentials, and returns how it was refused.
+fn set_up_at_google(variable: &str, value: &str) -> Value {
+    let scene = Scene::new(Backend::Directory);
+    let repository = scene.machine("ana").with(variable, value).repository("new");
+    let marker = repository.marker();
+
+    let outcome = repository
+        .start(&["datastore", "setup", "gcs", "--bucket", "team-state", "--namespace", "infra", "--json"])
+        .finish_within(Duration::from_secs(20));
+
+    assert_eq!(repository.marker(), marker);
+    repository.expect(outcome, 1).error()
+}
+
+const SIGN_IN: &str =
+    "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a file with credentials";
+
+#[test]
+fn missing_google_credentials_say_how_to_get_some() {
+    // A machine that is not Google's has nobody to ask; where packets are lost, it takes longer to know.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+
+    let refused = set_up_at_google("GCE_METADATA_HOST", "127.0.0.1:1");
+    let unanswered = set_up_at_google("GCE_METADATA_HOST", &silent.local_addr().expect("bound").to_string());
+
+    for error in [refused, unanswered] {
+        assert_eq!((&error["code"], &error["hint"]), (&"denied".into(), &SIGN_IN.into()), "{error}");
+        assert!(error.to_string().contains("there are no Google credentials on this machine"), "{error}");
+    }
+}
+
+#[test]
+fn google_credentials_that_cannot_be_read_are_named() {
+    let error = set_up_at_google("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json");
+
+    assert_eq!((&error["code"], &error["hint"]), (&"denied".into(), &SIGN_IN.into()), "{error}");
+    assert!(error.to_string().contains("/nowhere/key.json"), "{error}");
 }
 
 fn a_missing_artifact_is_not_found(scene: &Scene) {

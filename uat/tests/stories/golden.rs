@@ -4,10 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use swamp_testbed::s3::S3Server;
-use swamp_uat::{Backend, Repository, Scene};
+use swamp_testbed::controls::Controls;
+use swamp_uat::{Backend, Datastore, Repository, Scene, on_every_server};
+
+on_every_server!(
+    every_artifact_of_the_monolithic_bucket_is_read_back,
+    every_artifact_of_the_sharded_bucket_is_read_back,
+    a_push_onto_the_monolithic_bucket_leaves_every_entry_true,
+    a_push_onto_the_sharded_bucket_leaves_every_entry_true,
+);
 
 const MONOLITH: &str = "bucket-v1-monolith";
 const SHARDS: &str = "bucket-v2-shards";
@@ -36,26 +43,25 @@ const DEVIATIONS: [(&str, &str); 20] = [
     ("not_a_repo", "what is wrong with arguments ends with 2"),
 ];
 
-struct Golden {
-    scene: Scene,
+struct Golden<'a> {
+    scene: &'a Scene,
     files: tempfile::TempDir,
 }
 
-impl Golden {
-    fn new(bucket: &str) -> Self {
+impl<'a> Golden<'a> {
+    fn new(scene: &'a Scene, bucket: &str) -> Self {
         let files = tempfile::tempdir().expect("a temporary directory can be made");
         for archive in [bucket, "cli-transcripts"] {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/golden/{archive}.tar.gz"));
             let status = Command::new("tar").arg("xzf").arg(source).arg("-C").arg(files.path()).status();
             assert!(status.expect("tar runs").success(), "{archive} unpacks");
         }
-        let scene = Scene::new(Backend::S3);
         let objects = files.path().join(bucket);
         assert!(scene.datastore().server().load_directory(&objects, "").expect("loaded") > 100);
         Self { scene, files }
     }
 
-    fn server(&self) -> &S3Server {
+    fn server(&self) -> &Controls {
         self.scene.datastore().server()
     }
 
@@ -64,14 +70,22 @@ impl Golden {
         let repository = self.scene.machine(namespace).repository(namespace);
         let manifest = self.server().get(&format!("swamp/{namespace}/.namespace.json")).expect("registered");
         let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
-        let server = self.server();
+        let endpoint = self.scene.datastore().endpoint();
+        let (kind, config) = match self.scene.datastore() {
+            Datastore::Directory(_) => unreachable!("the formats of a directory are others"),
+            Datastore::S3(server) => (
+                "@swamp/s3-datastore",
+                json!({"bucket": server.bucket(), "prefix": "swamp", "region": "us-east-1", "endpoint": endpoint,
+                    "forcePathStyle": true}),
+            ),
+            Datastore::Gcs(server) => {
+                ("@swamp/gcs-datastore", json!({"bucket": server.bucket(), "prefix": "swamp", "apiEndpoint": endpoint}))
+            }
+        };
         repository.write_marker(&format!(
-            "swampVersion: 20260822.101500.0\nrepoId: {}\ntools: []\ndatastore:\n  type: \"@swamp/s3-datastore\"\n  \
-             config:\n    bucket: {}\n    prefix: swamp\n    region: us-east-1\n    endpoint: {}\n    \
-             forcePathStyle: true\n  namespace: {namespace}\n",
+            "swampVersion: 20260822.101500.0\nrepoId: {}\ntools: []\ndatastore:\n  type: \"{kind}\"\n  \
+             config: {config}\n  namespace: {namespace}\n",
             manifest["repoId"].as_str().expect("an id"),
-            server.bucket(),
-            server.endpoint(),
         ));
         repository.ok(&["datastore", "sync", "--pull"]);
         repository
@@ -165,7 +179,7 @@ fn says(ours: &Value, theirs: &Value) -> bool {
 
 /// Returns the transcripts that our answers differ from, of those that are wanted.
 fn different(
-    golden: &Golden,
+    golden: &Golden<'_>,
     repositories: &[(&str, Repository)],
     wanted: impl Fn(&str) -> bool,
 ) -> (Vec<String>, usize) {
@@ -195,7 +209,8 @@ fn different(
 
 #[test]
 fn answers_about_the_monolithic_bucket_are_those_of_the_existing_swamp() {
-    let golden = Golden::new(MONOLITH);
+    let scene = Scene::new(Backend::S3);
+    let golden = Golden::new(&scene, MONOLITH);
     let repositories = ["infra", "security"].map(|namespace| (namespace, golden.repository(namespace)));
 
     let (data, compared) = different(&golden, &repositories, |name| !name.starts_with("query"));
@@ -206,7 +221,8 @@ fn answers_about_the_monolithic_bucket_are_those_of_the_existing_swamp() {
 
 #[test]
 fn answers_to_queries_are_those_of_the_existing_swamp() {
-    let golden = Golden::new(MONOLITH);
+    let scene = Scene::new(Backend::S3);
+    let golden = Golden::new(&scene, MONOLITH);
     let repositories = ["infra", "security"].map(|namespace| (namespace, golden.repository(namespace)));
     let is_later = |name: &str| name.starts_with("query_after_pull");
 
@@ -221,8 +237,8 @@ fn answers_to_queries_are_those_of_the_existing_swamp() {
     assert!(compared_alone + compared_together >= 40, "only {compared_alone} and {compared_together} were compared");
 }
 
-fn every_artifact_is_read_back(bucket: &str) {
-    let golden = Golden::new(bucket);
+fn every_artifact_is_read_back(scene: &Scene, bucket: &str) {
+    let golden = Golden::new(scene, bucket);
     for namespace in ["infra", "security"] {
         let repository = golden.repository(namespace);
         let prefix = format!("swamp/{namespace}/");
@@ -241,19 +257,16 @@ fn every_artifact_is_read_back(bucket: &str) {
     }
 }
 
-#[test]
-fn every_artifact_of_the_monolithic_bucket_is_read_back() {
-    every_artifact_is_read_back(MONOLITH);
+fn every_artifact_of_the_monolithic_bucket_is_read_back(scene: &Scene) {
+    every_artifact_is_read_back(scene, MONOLITH);
 }
 
-#[test]
-fn every_artifact_of_the_sharded_bucket_is_read_back() {
-    every_artifact_is_read_back(SHARDS);
+fn every_artifact_of_the_sharded_bucket_is_read_back(scene: &Scene) {
+    every_artifact_is_read_back(scene, SHARDS);
 }
 
-#[test]
-fn a_push_onto_the_monolithic_bucket_leaves_every_entry_true() {
-    let golden = Golden::new(MONOLITH);
+fn a_push_onto_the_monolithic_bucket_leaves_every_entry_true(scene: &Scene) {
+    let golden = Golden::new(scene, MONOLITH);
     let repository = golden.repository("infra");
 
     repository.put("prod-vpc-notes", "note", b"on top");
@@ -268,11 +281,10 @@ fn a_push_onto_the_monolithic_bucket_leaves_every_entry_true() {
     assert_eq!(meta["version"], 1);
 }
 
-#[test]
-fn a_push_onto_the_sharded_bucket_leaves_every_entry_true() {
-    let golden = Golden::new(SHARDS);
+fn a_push_onto_the_sharded_bucket_leaves_every_entry_true(scene: &Scene) {
+    let golden = Golden::new(scene, SHARDS);
     let repository = golden.repository("infra");
-    let commit_seq = |golden: &Golden| {
+    let commit_seq = |golden: &Golden<'_>| {
         let meta = golden.server().get("swamp/infra/_index/_meta.json").expect("meta");
         serde_json::from_slice::<Value>(&meta).expect("JSON")["commitSeq"].as_u64().expect("a number")
     };

@@ -1,4 +1,4 @@
-//! The acceptance stories, each through the built binary; those of a datastore on a directory and on S3.
+//! The acceptance stories, each through the built binary; those of a datastore on a directory, on S3 and on GCS.
 
 mod completion;
 mod conflict;

@@ -7,7 +7,19 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use swamp_uat::{Backend, MOUNT_PATIENCE, Mounted, Scene};
+use swamp_uat::{MOUNT_PATIENCE, Mounted, Scene, on_every_server};
+
+on_every_server!(
+    a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes,
+    a_terminated_mount_flushes_first,
+    unmounting_from_outside_ends_the_mount_after_a_flush,
+    a_second_mount_of_one_cache_is_refused_and_names_the_first,
+    another_file_systems_mount_is_never_touched,
+    a_daemon_answers_when_the_command_returns,
+    a_busy_mount_is_unmounted_all_the_same,
+    mounting_needs_no_datastore,
+    an_ordinary_user_mounts_through_fusermount,
+);
 
 const SOON: [&str; 4] = ["--push-delay", "100ms", "--push-max-delay", "500ms"];
 
@@ -24,9 +36,7 @@ fn wait(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes() {
-    let scene = Scene::new(Backend::S3);
+fn a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let mount = Mounted::new(&repository, &["--no-push"]);
     fs::create_dir_all(mount.path("infra/files")).expect("own");
@@ -40,9 +50,7 @@ fn a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes() {
     assert_eq!(scene.datastore().objects().get("infra/files/report.txt").map(Vec::as_slice), Some(&b"written"[..]));
 }
 
-#[test]
-fn a_terminated_mount_flushes_first() {
-    let scene = Scene::new(Backend::S3);
+fn a_terminated_mount_flushes_first(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let mount = Mounted::new(&repository, &["--push-delay", "1h", "--push-max-delay", "1h"]);
     fs::create_dir_all(mount.path("infra/files")).expect("own");
@@ -57,9 +65,7 @@ fn a_terminated_mount_flushes_first() {
     assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
 }
 
-#[test]
-fn unmounting_from_outside_ends_the_mount_after_a_flush() {
-    let scene = Scene::new(Backend::S3);
+fn unmounting_from_outside_ends_the_mount_after_a_flush(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let mount = Mounted::new(&repository, &["--push-delay", "1h", "--push-max-delay", "1h"]);
     fs::create_dir_all(mount.path("infra/files")).expect("own");
@@ -73,9 +79,7 @@ fn unmounting_from_outside_ends_the_mount_after_a_flush() {
     assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
 }
 
-#[test]
-fn a_second_mount_of_one_cache_is_refused_and_names_the_first() {
-    let scene = Scene::new(Backend::S3);
+fn a_second_mount_of_one_cache_is_refused_and_names_the_first(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let mount = Mounted::new(&repository, &[]);
     let elsewhere = tempfile::tempdir().expect("a directory");
@@ -88,9 +92,7 @@ fn a_second_mount_of_one_cache_is_refused_and_names_the_first() {
     mount.flushed();
 }
 
-#[test]
-fn another_file_systems_mount_is_never_touched() {
-    let scene = Scene::new(Backend::S3);
+fn another_file_systems_mount_is_never_touched(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let directory = tempfile::tempdir().expect("a directory");
     let mounted =
@@ -108,9 +110,7 @@ fn another_file_systems_mount_is_never_touched() {
     assert_ne!(unmount.code, Some(0), "{}", unmount.stderr);
 }
 
-#[test]
-fn a_daemon_answers_when_the_command_returns() {
-    let scene = Scene::new(Backend::S3);
+fn a_daemon_answers_when_the_command_returns(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("plain");
@@ -126,9 +126,7 @@ fn a_daemon_answers_when_the_command_returns() {
     assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
 }
 
-#[test]
-fn a_busy_mount_is_unmounted_all_the_same() {
-    let scene = Scene::new(Backend::S3);
+fn a_busy_mount_is_unmounted_all_the_same(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let mount = Mounted::new(&repository, &SOON);
     fs::create_dir_all(mount.path("infra/files")).expect("own");
@@ -142,15 +140,13 @@ fn a_busy_mount_is_unmounted_all_the_same() {
     assert!(!is_mounted(&root));
 }
 
-#[test]
-fn mounting_needs_no_datastore() {
-    let scene = Scene::new(Backend::S3);
+fn mounting_needs_no_datastore(scene: &Scene) {
     let reader = scene.repository("ana", "infra");
     let owner = scene.repository("ben", "security");
     owner.put("vault", "motd", b"theirs");
     owner.push();
     reader.ok(&["datastore", "catalog", "pull"]);
-    let offline = reader.with("SWAMP_S3_REQUEST_TIMEOUT_MS", "500");
+    let offline = reader.with("SWAMP_S3_REQUEST_TIMEOUT_MS", "500").with("SWAMP_GCS_REQUEST_TIMEOUT_MS", "500");
     scene.datastore().server().faults(swamp_testbed::faults::Rule::new(swamp_testbed::faults::Fault::Stall));
 
     let mount = Mounted::new(&offline, &["--deadline", "2s"]);
@@ -166,10 +162,8 @@ fn mounting_needs_no_datastore() {
     assert!(matches!(ended.code, Some(0 | 75)), "{}", ended.stderr);
 }
 
-#[test]
-fn an_ordinary_user_mounts_through_fusermount() {
+fn an_ordinary_user_mounts_through_fusermount(scene: &Scene) {
     // The story of a user of their own: `daemon` exists everywhere and has no privileges.
-    let scene = Scene::new(Backend::S3);
     let repository = scene.repository("ana", "infra");
     Command::new("chmod").args(["a+rw", "/dev/fuse"]).status().expect("chmod runs");
     let root = repository.machine().root().to_owned();

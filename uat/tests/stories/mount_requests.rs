@@ -4,7 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use swamp_uat::{Backend, Mounted, Repository, Scene};
+use swamp_uat::{Mounted, Repository, Scene, on_every_server};
+
+on_every_server!(
+    walking_a_hundred_thousand_foreign_artifacts_asks_the_datastore_nothing,
+    a_small_foreign_file_costs_one_request_and_the_second_time_none,
+    an_object_of_many_blocks_is_read_in_parts_and_whole,
+);
 
 /// Artifacts of the foreign namespace.
 const ARTIFACTS: u64 = 100_000;
@@ -39,12 +45,10 @@ fn lines(program: &str, args: &[&str], mount: &Mounted) -> u64 {
     u64::try_from(output.stdout.split(|byte| *byte == b'\n').count()).expect("small")
 }
 
-#[test]
-fn walking_a_hundred_thousand_foreign_artifacts_asks_the_datastore_nothing() {
-    let scene = Scene::new(Backend::S3);
+fn walking_a_hundred_thousand_foreign_artifacts_asks_the_datastore_nothing(scene: &Scene) {
     let reader = scene.repository("ana", "infra");
     let owner = scene.repository("ben", "security");
-    publish(&scene, &owner, ARTIFACTS);
+    publish(scene, &owner, ARTIFACTS);
     reader.ok(&["datastore", "catalog", "pull"]);
     let mount = Mounted::new(&reader, &["--refresh", "1h", "--no-push"]);
     mount.wait_until("it has settled", || mount.status()["sync"]["lastRefreshed"] != serde_json::Value::Null);
@@ -62,9 +66,7 @@ fn walking_a_hundred_thousand_foreign_artifacts_asks_the_datastore_nothing() {
     assert_eq!(server.counters().total(), 0, "{:?}", server.requests());
 }
 
-#[test]
-fn a_small_foreign_file_costs_one_request_and_the_second_time_none() {
-    let scene = Scene::new(Backend::S3);
+fn a_small_foreign_file_costs_one_request_and_the_second_time_none(scene: &Scene) {
     let reader = scene.repository("ana", "infra");
     let owner = scene.repository("ben", "security");
     for number in 0..20 {
@@ -87,9 +89,7 @@ fn a_small_foreign_file_costs_one_request_and_the_second_time_none() {
     assert_eq!((cold, server.counters().total()), (20, 20), "{:?}", server.requests());
 }
 
-#[test]
-fn an_object_of_many_blocks_is_read_in_parts_and_whole() {
-    let scene = Scene::new(Backend::S3);
+fn an_object_of_many_blocks_is_read_in_parts_and_whole(scene: &Scene) {
     let reader = scene.repository("ana", "infra");
     let owner = scene.repository("ben", "security");
     let content: Vec<u8> =

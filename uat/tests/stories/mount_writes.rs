@@ -8,7 +8,12 @@ use std::time::Duration;
 
 use swamp_testbed::counters::Kind;
 use swamp_testbed::faults::{Fault, Rule};
-use swamp_uat::{Backend, Mounted, Scene, on_every_backend};
+use swamp_uat::{Mounted, Scene, on_every_backend, on_every_server};
+
+on_every_server!(
+    an_unreachable_datastore_keeps_the_own_namespace_working_and_the_queue_full,
+    a_mapped_write_after_close_is_pushed_eventually,
+);
 
 on_every_backend!(
     ordinary_tools_work_in_the_own_namespace,
@@ -138,9 +143,7 @@ fn commands_talk_to_the_mount(scene: &Scene) {
     mount.flushed();
 }
 
-#[test]
-fn an_unreachable_datastore_keeps_the_own_namespace_working_and_the_queue_full() {
-    let scene = Scene::new(Backend::S3);
+fn an_unreachable_datastore_keeps_the_own_namespace_working_and_the_queue_full(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     repository.push();
     let mount = Mounted::new(&repository, &SOON);
@@ -161,9 +164,7 @@ fn an_unreachable_datastore_keeps_the_own_namespace_working_and_the_queue_full()
     again.flushed();
 }
 
-#[test]
-fn a_mapped_write_after_close_is_pushed_eventually() {
-    let scene = Scene::new(Backend::S3);
+fn a_mapped_write_after_close_is_pushed_eventually(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
     let mount = Mounted::new(&repository, &SOON);
     fs::create_dir_all(mount.path("infra/files")).expect("own");

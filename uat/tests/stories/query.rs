@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use swamp_uat::{Backend, Repository, Scene, on_every_backend};
+use swamp_uat::{Backend, Repository, Scene, on_every_backend, on_every_server};
+
+on_every_server!(
+    metadata_costs_no_request_and_foreign_content_one_per_artifact,
+    a_query_explains_what_it_read,
+    metadata_is_queried_while_the_datastore_is_away,
+);
 
 on_every_backend!(
     queries_see_every_namespace,
@@ -170,34 +176,30 @@ fn cost(scene: &Scene, action: impl FnOnce()) -> u64 {
     scene.datastore().server().counters().total()
 }
 
-#[test]
-fn metadata_costs_no_request_and_foreign_content_one_per_artifact() {
-    let scene = Scene::new(Backend::S3);
-    let (reader, _writer) = reader_and_writer(&scene);
+fn metadata_costs_no_request_and_foreign_content_one_per_artifact(scene: &Scene) {
+    let (reader, _writer) = reader_and_writer(scene);
 
-    let metadata = cost(&scene, || {
+    let metadata = cost(scene, || {
         reader.ok(&["query", "tags.env == \"prod\" && version > 0"]);
         reader.ok(&["eval", "data.latest(\"security:fleet\", \"host\").version"]);
     });
-    let own = cost(&scene, || drop(reader.ok(&["query", "ns == \"infra\" && attributes.status == \"ok\""])));
+    let own = cost(scene, || drop(reader.ok(&["query", "ns == \"infra\" && attributes.status == \"ok\""])));
     // Of three foreign artifacts one is left open by its metadata; the predicate and the projection share its content.
-    let one = cost(&scene, || {
+    let one = cost(scene, || {
         let args = ["ns == \"security\" && name == \"host\" && attributes.cpu > 1", "--select", "attributes"];
         assert_eq!(results(&reader, &args), json!([{"cpu": 4, "labels": {"role": "web"}}]));
     });
     let all =
-        cost(&scene, || drop(reader.ok(&["query", "ns == \"security\" && content != \"\"", "--select", "content"])));
+        cost(scene, || drop(reader.ok(&["query", "ns == \"security\" && content != \"\"", "--select", "content"])));
     let expression = "data.latest(\"security:fleet\", \"host\").attributes.cpu + \
                       data.query(\"modelName == 'fleet' && name == 'host'\", \"attributes.cpu\")[0]";
-    let twice = cost(&scene, || assert_eq!(reader.json(&["eval", expression]), 8));
+    let twice = cost(scene, || assert_eq!(reader.json(&["eval", expression]), 8));
 
     assert_eq!((metadata, own, one, all, twice), (0, 0, 1, 3, 1));
 }
 
-#[test]
-fn a_query_explains_what_it_read() {
-    let scene = Scene::new(Backend::S3);
-    let (reader, _writer) = reader_and_writer(&scene);
+fn a_query_explains_what_it_read(scene: &Scene) {
+    let (reader, _writer) = reader_and_writer(scene);
 
     let plan = reader.json(&["query", "ns == \"security\" && name == \"host\" && attributes.cpu + 1 > 4", "--explain"]);
 
@@ -218,10 +220,8 @@ fn an_interrupt_ends_an_evaluation() {
     assert_eq!(outcome.code, Some(130), "{}", outcome.stderr);
 }
 
-#[test]
-fn metadata_is_queried_while_the_datastore_is_away() {
-    let scene = Scene::new(Backend::S3);
-    let (reader, _writer) = reader_and_writer(&scene);
+fn metadata_is_queried_while_the_datastore_is_away(scene: &Scene) {
+    let (reader, _writer) = reader_and_writer(scene);
     let offline = reader.with("AWS_ENDPOINT_URL", "http://127.0.0.1:9").with("AWS_ACCESS_KEY_ID", "");
 
     let names = offline.ok(&["query", "ns == \"security\"", "--select", "name"]).text();

@@ -34,12 +34,13 @@ fn at_rtt(files: u64, rtt_ms: u64) -> Vec<Run> {
     let scene = Scene::new(Backend::S3);
     let server = scene.datastore().server();
     let proxy = (rtt_ms > 0).then(|| {
-        Proxy::start(server.address(), Duration::from_millis(rtt_ms)).expect("a free port of the loopback interface")
+        Proxy::start(scene.datastore().address(), Duration::from_millis(rtt_ms))
+            .expect("a free port of the loopback interface")
     });
     // Set-up goes straight to the server; the delay is between the repository and what is measured.
     let writer = scene.repository("writer", "bench");
     if let Some(proxy) = &proxy {
-        let marker = writer.marker().replace(&server.endpoint(), &proxy.endpoint());
+        let marker = writer.marker().replace(&scene.datastore().endpoint(), &proxy.endpoint());
         writer.write_marker(&marker);
     }
     let there = tree::fill(&writer, files);

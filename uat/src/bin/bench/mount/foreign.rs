@@ -54,7 +54,8 @@ pub(super) fn read(rtt_ms: u64, object_mib: u64) -> Vec<Line> {
     let scene = Scene::new(Backend::S3);
     let server = scene.datastore().server();
     let proxy = (rtt_ms > 0).then(|| {
-        Proxy::start(server.address(), Duration::from_millis(rtt_ms)).expect("a free port of the loopback interface")
+        Proxy::start(scene.datastore().address(), Duration::from_millis(rtt_ms))
+            .expect("a free port of the loopback interface")
     });
     let owner = scene.repository("owner", "bench");
     for number in 0..SMALL_FILES {
@@ -67,7 +68,7 @@ pub(super) fn read(rtt_ms: u64, object_mib: u64) -> Vec<Line> {
     let reader = scene.repository("reader", "reader");
     reader.ok(&["datastore", "catalog", "pull"]);
     if let Some(proxy) = &proxy {
-        reader.write_marker(&reader.marker().replace(&server.endpoint(), &proxy.endpoint()));
+        reader.write_marker(&reader.marker().replace(&scene.datastore().endpoint(), &proxy.endpoint()));
         reader.ok(&["datastore", "catalog", "pull"]);
     }
     let mounted = Mounted::new(&reader, &["--no-push", "--refresh", "1h"]);
