@@ -273,13 +273,14 @@ impl Index {
                 Err(error) => return Err(IndexError::Write(error)),
             }
             debug!(?shard, "shard changed meanwhile");
-            match self.read_shard(&shard).await? {
-                Some((body, version)) => {
-                    written.is_merged |= body.entries != written.entries;
-                    written.entries = body.entries;
-                    written.version = Some(version);
-                }
-                None => written.version = None,
+            if let Some((body, version)) = self.read_shard(&shard).await? {
+                written.is_merged |= body.entries != written.entries;
+                written.entries = body.entries;
+                written.version = Some(version);
+            } else {
+                // Others emptied it: what it held is gone.
+                written.is_merged |= written.version.take().is_some();
+                written.entries.clear();
             }
         }
         Err(IndexError::Contended { attempts: ATTEMPTS_MAX })

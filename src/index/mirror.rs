@@ -5,7 +5,7 @@
 //! behind: a head is saved after its records and after the files they describe. Losing any of it costs requests and
 //! hashing, never data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -100,6 +100,9 @@ pub struct Head {
     /// Whether content was fetched too, not only metadata.
     pub is_hydrated: bool,
     shards: BTreeMap<String, Version>,
+    /// Shards whose records may have been replaced since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    reading: BTreeSet<String>,
 }
 
 impl Head {
@@ -124,6 +127,11 @@ impl Head {
     /// Returns the shards in byte order.
     pub fn shards(&self) -> impl Iterator<Item = ShardId> {
         self.shards.keys().filter_map(|name| ShardId::from_name(name))
+    }
+
+    /// Returns the shards whose records may say more than the head: they were being read when a session ended early.
+    pub(super) fn reading(&self) -> impl Iterator<Item = ShardId> {
+        self.reading.iter().filter_map(|name| ShardId::from_name(name))
     }
 }
 
@@ -220,6 +228,13 @@ impl Mirror {
             self.head = head;
         }
         Ok(())
+    }
+
+    /// Notes that records are about to be replaced; the next new head forgets it.
+    pub(super) fn begin_reading(&mut self, shards: &[ShardId]) -> Result<(), IndexError> {
+        let mut head = self.head.clone();
+        head.reading.extend(shards.iter().map(|shard| shard.name().to_owned()));
+        self.set_head(head)
     }
 
     /// Returns the record of a shard, an empty one if there is none or it is unreadable.

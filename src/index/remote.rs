@@ -134,15 +134,16 @@ impl Index {
     /// have been read by a session that did not live to save one.
     pub async fn refresh(
         &self,
-        mirror: &Mirror,
+        mirror: &mut Mirror,
         mut seen: Seen,
         unfinished: impl IntoIterator<Item = ShardId>,
     ) -> Result<Refreshed, IndexError> {
-        let old = mirror.head();
+        let old = mirror.head().clone();
         let is_regrouped = !matches!(old.layout, Layout::Absent) && old.layout != seen.layout;
         let mut old_shards: BTreeSet<ShardId> =
             if is_regrouped { mirror.regroup(seen.layout)?.into_iter().collect() } else { old.shards().collect() };
         old_shards.extend(unfinished);
+        old_shards.extend(old.reading());
         let mut looks = 1;
         let (mut head, fetched) = loop {
             match self.fetch(mirror, &seen).await {
@@ -154,6 +155,8 @@ impl Index {
                         return Err(IndexError::MissingShard { shard });
                     }
                     debug!(%shard, "a shard went while the index was read");
+                    // Some of them have been read.
+                    old_shards.extend(mirror.head().reading());
                     seen = again;
                 }
                 fetched => break fetched?,
@@ -176,7 +179,7 @@ impl Index {
     }
 
     /// Reads the shards that changed since the mirror's head; returns a new head with the others, and the states read.
-    async fn fetch(&self, mirror: &Mirror, seen: &Seen) -> Result<(Head, Vec<(ShardId, Version)>), IndexError> {
+    async fn fetch(&self, mirror: &mut Mirror, seen: &Seen) -> Result<(Head, Vec<(ShardId, Version)>), IndexError> {
         let old = mirror.head();
         let mut head = Head::new(seen.layout);
         head.meta = seen.meta.as_ref().map(|(_, version)| version.clone());
@@ -190,6 +193,9 @@ impl Index {
             }
         };
         debug!(layout = ?seen.layout, shards = wanted.len(), "index changed");
+        // A record that ran ahead of every head would be believed when its shard is gone.
+        mirror.begin_reading(&wanted)?;
+        let mirror = &*mirror;
         let fetched = stream::iter(wanted).map(|shard| async move {
             let (body, version) = self.read_shard(&shard).await?.ok_or_else(|| missing(&shard))?;
             let mut record = mirror.record(&shard)?;

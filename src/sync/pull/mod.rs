@@ -68,8 +68,8 @@ impl Session<'_> {
             // A monolith that a migration left behind is never the truth again (traps T4, T28).
             return Err(SyncError::IndexGone { namespace: self.engine.parts.namespace.clone() });
         }
-        let unfinished = self.in_flight.pulling().filter_map(|path| self.mirror.shard_of(path));
-        let refreshed = self.engine.index.refresh(&self.mirror, seen, unfinished).await?;
+        let unfinished: Vec<_> = self.in_flight.pulling().filter_map(|path| self.mirror.shard_of(path)).collect();
+        let refreshed = self.engine.index.refresh(&mut self.mirror, seen, unfinished).await?;
         let mut shards = refreshed.shards;
         if depth == Depth::Content && !old.is_hydrated {
             shards.extend(refreshed.head.shards());

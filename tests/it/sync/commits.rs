@@ -278,3 +278,27 @@ fn a_frozen_monolith_is_never_the_truth_again() {
     assert!(refused.to_string().contains("has disappeared"), "{refused}");
     assert_eq!(writer.names(), ["later", "state"]);
 }
+
+#[test]
+fn a_shard_read_by_a_pull_that_failed_is_not_believed_once_it_is_gone() {
+    let world = World::namespaced();
+    let (writer, other) = (world.machine("infra", "writer"), world.machine("infra", "other"));
+    writer.put("vpc", "going", "x");
+    writer.change("workflow-runs/w/run.yaml", "x");
+    writer.push();
+    other.adopt_model("vpc", &writer.model_id("vpc"));
+    // The last shard; those before it arrive.
+    world.deny("infra/_index/workflow-runs--w.json");
+    other.try_pull().expect_err("a shard cannot be read");
+    world.heal();
+    writer.delete("vpc", "going");
+    writer.push();
+
+    other.put("vpc", "mine", "y");
+    other.push();
+
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.names(), ["mine"]);
+}
