@@ -4,7 +4,8 @@
 //! local file now. From them follows who changed the file since: nobody, we, they, or both.
 
 use super::boundary::{self, Crossing};
-use crate::index::{Entry, Known, Verified};
+use crate::data::layout::METADATA_FILE;
+use crate::index::{Entry, Known, Record, Verified};
 use crate::path::RelPath;
 
 /// A file of the cache as it is now.
@@ -32,6 +33,15 @@ pub(super) struct Facts<'a> {
     pub(super) local: &'a Local,
     /// Whether the path was announced as changed here, by name.
     pub(super) is_named_dirty: bool,
+    /// Whether this cache held a file beside it, and so had its directory.
+    pub(super) was_beside_held: bool,
+}
+
+/// Whether a cache held the description of the version whose content this is: lazy pulls fetch that and no content.
+pub(super) fn was_beside_held(path: &RelPath, record: &Record) -> bool {
+    let beside = path.parent().and_then(|version| version.child(METADATA_FILE).ok());
+    let known = beside.and_then(|beside| record.known.get(&beside));
+    boundary::is_lazy(path) && known.is_some_and(|known| known.local.is_some())
 }
 
 /// How much a pull fetches.
@@ -97,12 +107,15 @@ impl Facts<'_> {
     /// Whether this cache deleted the file: it was here, was announced as changed, and is gone.
     fn is_deleted_here(&self) -> bool {
         let Local::Absent { is_parent_gone } = self.local else { return false };
-        let was_here = self.held().is_some() || (self.known.is_some() && *is_parent_gone);
+        // What was never fetched is deleted with its directory, if that was ever here.
+        let was_in_directory = self.known.is_some() && *is_parent_gone && self.was_beside_held;
+        let was_here = self.held().is_some() || was_in_directory;
         self.is_named_dirty && was_here
     }
 
     /// Decides what a pull does.
     pub(super) fn pull(&self, depth: Depth) -> PullAction {
+        let is_version = boundary::crossing(self.path) == Crossing::Immutable;
         match (self.entry, self.local) {
             (None, Local::Absent { .. }) => PullAction::Forget,
             (None, Local::Present(local)) => match self.held() {
@@ -125,7 +138,10 @@ impl Facts<'_> {
                 }
                 match self.held() {
                     Some(held) if held.sha256 == local.sha256 => PullAction::Download,
-                    None if boundary::crossing(self.path) == Crossing::Immutable => {
+                    // Both sides appended to the stream: neither has what the other wrote.
+                    Some(_) if is_version && !self.is_remote_unchanged(entry) => PullAction::Clash,
+                    // One that is known and was never fetched was deleted here, and its number given to another.
+                    None if is_version && !self.is_remote_unchanged(entry) => {
                         let may_be_same = entry.sha256.is_none() && entry.size == local.stamp.size;
                         if may_be_same { PullAction::Compare } else { PullAction::Clash }
                     }
@@ -143,9 +159,15 @@ impl Facts<'_> {
             (_, Local::Absent { .. }) => PushAction::Nothing,
             (Some(entry), Local::Present(local)) if self.is_same(entry, local) => PushAction::Verified,
             (_, Local::Present(_)) => match boundary::crossing(self.path) {
-                // A version this cache published before and that changed since is a stream that was appended to.
-                Crossing::Immutable if self.entry.is_none() => PushAction::Create,
-                Crossing::Immutable | Crossing::Mutable => PushAction::Write,
+                Crossing::Immutable => match self.entry {
+                    None => PushAction::Create,
+                    // A version this cache published before and that changed since is a stream that was appended to.
+                    // Or one that was deleted here, and whose number another has now.
+                    Some(entry) if self.is_remote_unchanged(entry) => PushAction::Write,
+                    // Theirs, and not fetched yet: the next look finds that the two clash.
+                    Some(_) => PushAction::Nothing,
+                },
+                Crossing::Mutable => PushAction::Write,
                 Crossing::Internal | Crossing::Stray(_) => PushAction::Nothing,
             },
         }
@@ -197,6 +219,7 @@ mod tests {
         known: Option<Known>,
         local: Local,
         dirty: bool,
+        beside: bool,
     }
 
     /// `remote`, `known` and `local` are contents; a local time other than 0 means touched since.
@@ -209,6 +232,7 @@ mod tests {
                 Local::Present(verified(content, time))
             }),
             dirty,
+            beside: true,
         }
     }
 
@@ -220,6 +244,7 @@ mod tests {
                 known: self.known.as_ref(),
                 local: &self.local,
                 is_named_dirty: self.dirty,
+                was_beside_held: self.beside,
             }
         }
 
@@ -268,6 +293,29 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_both_sides_appended_to_is_a_clash() {
+        let both = case(RAW, Some("theirs"), Some("base"), Some(("ours", 7)), true);
+
+        assert_eq!(both.pull(), PullAction::Clash);
+        assert_eq!(both.push(), PushAction::Nothing);
+        assert_eq!(case(RAW, Some("base"), Some("base"), Some(("ours", 7)), true).pull(), PullAction::KeepOurs);
+    }
+
+    #[test]
+    fn a_number_that_is_free_again_is_ours_also_if_its_content_was_never_fetched() {
+        let mut reused = case(RAW, Some("x"), None, Some(("y", 7)), true);
+        reused.known = Some(Known { last_modified: "x".to_owned(), local: None });
+
+        assert_eq!(reused.pull(), PullAction::KeepOurs);
+        assert_eq!(reused.push(), PushAction::Write);
+    }
+
+    #[test]
+    fn a_version_of_theirs_is_never_written_over() {
+        assert_eq!(case(RAW, Some("theirs"), None, Some(("ours", 7)), true).push(), PushAction::Nothing);
+    }
+
+    #[test]
     fn a_version_whose_entry_has_no_hash_is_looked_at_before_it_is_called_a_clash() {
         let mut discovered = case(RAW, Some("x"), None, Some(("y", 0)), true);
         discovered.entry.as_mut().expect("an entry").sha256 = None;
@@ -309,6 +357,17 @@ mod tests {
 
         assert_eq!(postponed.push(), PushAction::Delete);
         assert_eq!(postponed.pull(), PullAction::KeepOurs);
+    }
+
+    #[test]
+    fn content_whose_directory_never_arrived_is_not_deleted() {
+        let mut postponed = case(RAW, Some("x"), Some("x"), None, true);
+        postponed.known = Some(Known { last_modified: "x".to_owned(), local: None });
+        postponed.local = Local::Absent { is_parent_gone: true };
+        postponed.beside = false;
+
+        assert_eq!(postponed.push(), PushAction::Nothing);
+        assert_eq!(postponed.pull(), PullAction::Download);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Planning a pull: every file of a shard is compared with the cache.
 
-use super::super::plan::{Depth, Facts, Local, PullAction};
+use super::super::plan::{Depth, Facts, Local, PullAction, was_beside_held};
 use super::super::transfer::Places;
 use super::super::watermark::DirtySet;
 use super::super::{SyncError, boundary, local};
@@ -53,7 +53,9 @@ pub(super) fn plan_shard(
         let known = record.known.get(path);
         let local = local::examine(&places.root, path, known, None)?;
         let entry = record.entries.get(path);
-        let facts = Facts { path, entry, known, local: &local, is_named_dirty: dirty.is_named(path) };
+        let is_named_dirty = dirty.is_named(path);
+        let was_beside_held = was_beside_held(path, record);
+        let facts = Facts { path, entry, known, local: &local, is_named_dirty, was_beside_held };
         match (facts.pull(depth), entry, local) {
             (PullAction::Verified, _, Local::Present(verified)) => {
                 plan.verified.push((path.clone(), verified));

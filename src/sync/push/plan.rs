@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::super::boundary::{self, Crossing};
 use super::super::in_flight::Intent;
-use super::super::plan::{Facts, Local, PushAction};
+use super::super::plan::{Facts, Local, PushAction, was_beside_held};
 use super::super::report::Stray;
 use super::super::session::Session;
 use super::super::watermark::DirtySet;
@@ -110,7 +110,8 @@ impl Session<'_> {
         let known = record.known.get(&path);
         let local = local::examine(&self.engine.places.root, &path, known, self.uploaded.get(&path))?;
         let is_named_dirty = dirty.is_named(&path);
-        let facts = Facts { path: &path, entry: record.entries.get(&path), known, local: &local, is_named_dirty };
+        let (entry, was_beside_held) = (record.entries.get(&path), was_beside_held(&path, record));
+        let facts = Facts { path: &path, entry, known, local: &local, is_named_dirty, was_beside_held };
         match (self.settled(&facts), local) {
             (PushAction::Create, Local::Present(verified)) => {
                 plan.creates.insert(path, verified);

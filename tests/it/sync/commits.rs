@@ -1,5 +1,7 @@
 //! What survives crashes, lost replies and concurrent writers.
 
+use swamp::sync::Depth;
+
 use super::world::World;
 
 /// Hurts every request of a push once, each in a namespace of its own; the next push must complete it.
@@ -301,4 +303,65 @@ fn a_shard_read_by_a_pull_that_failed_is_not_believed_once_it_is_gone() {
     let reader = world.machine("infra", "reader");
     reader.pull();
     assert_eq!(reader.names(), ["mine"]);
+}
+
+#[test]
+fn two_machines_that_append_to_one_version_both_keep_what_they_wrote() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.stream("vpc", "log", "base\n");
+    one.push();
+    other.pull();
+    one.append("vpc", "log", "one\n");
+    other.append("vpc", "log", "other\n");
+
+    one.push();
+    other.push();
+    one.pull();
+
+    assert_eq!(one.contents("vpc", "log"), ["base\none\n", "base\nother\n"]);
+    assert_eq!(one.tree(), other.tree());
+}
+
+#[test]
+fn a_version_whose_description_did_not_arrive_is_not_taken_for_a_deleted_one() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "state", "theirs");
+    one.push();
+    other.adopt_model("vpc", &one.model_id("vpc"));
+    other.put("vpc", "state", "first");
+    other.put("vpc", "state", "second");
+    one.put("vpc", "state", "newest");
+    one.put("vpc", "state", "last");
+    one.push();
+    world.deny(&format!("infra/data/swamp/file/{}/state/3/metadata.yaml", one.model_id("vpc")));
+    other.try_push().expect_err("a description cannot be read");
+    world.heal();
+
+    other.pull();
+    other.push();
+    one.pull();
+
+    assert_eq!(one.contents("vpc", "state"), ["first", "last", "newest", "second", "theirs"]);
+    assert_eq!(one.tree(), other.tree());
+}
+
+#[test]
+fn a_number_given_again_after_a_lazy_pull_does_not_bring_the_deleted_version_back() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "state", "old");
+    one.push();
+    other.pull_at(Depth::Metadata);
+    other.adopt_model("vpc", &one.model_id("vpc"));
+    other.delete("vpc", "state");
+    other.put("vpc", "state", "new");
+
+    other.pull();
+    other.push();
+    one.pull();
+
+    assert_eq!(one.contents("vpc", "state"), ["new"]);
+    assert_eq!(one.tree(), other.tree());
 }

@@ -284,6 +284,21 @@ impl Machine {
 
     /// Saves a version and its model's definition; returns the directory of the data name.
     pub(crate) fn put(&self, model: &str, name: &str, content: &str) -> String {
+        self.save(model, name, content, false)
+    }
+
+    /// Saves a version that may grow.
+    pub(crate) fn stream(&self, model: &str, name: &str, content: &str) {
+        self.save(model, name, content, true);
+    }
+
+    pub(crate) fn append(&self, model: &str, name: &str, content: &str) {
+        let artifact = self.artifact(model, name);
+        self.store().append(&artifact, content.as_bytes()).expect("appended");
+        self.engine.refresh_rows(&[artifact].into()).expect("rows");
+    }
+
+    fn save(&self, model: &str, name: &str, content: &str, streaming: bool) -> String {
         let artifact = self.artifact(model, name);
         let definition = path(&format!("auto-definitions/swamp/file/{model}.yaml"));
         if !definition.under(self.root()).exists() {
@@ -296,7 +311,7 @@ impl Machine {
             content_type: "text/plain".to_owned(),
             lifetime: "infinite".parse().expect("a lifetime"),
             garbage_collection: "10".parse().expect("a policy"),
-            streaming: false,
+            streaming,
             tags: tags.into_iter().collect(),
             owner: Owner::new(OwnerType::Manual, "ana"),
             lifecycle: None,
