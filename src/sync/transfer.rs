@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::boundary::{self, Crossing};
 use crate::bucket::{Body, Bucket, BucketError, GetOptions, PutMode};
+use crate::data::layout::{Location, Part};
+use crate::data::metadata::{METADATA_BYTES_MAX, Metadata};
 use crate::fsutil::{self, Durability, FileError, Staged};
 use crate::index::{Entry, Stamp, Verified};
 use crate::path::RelPath;
@@ -43,9 +45,9 @@ impl TransferError {
 impl Places {
     /// Fetches a file into its place in the cache.
     ///
-    /// An immutable file must be what its entry says. A mutable one may be newer than the entry, when its writer has not
-    /// committed yet: it is taken as it is, and what is returned tells that it differs. `seen` is the local file the
-    /// plan was made for; `None` is returned if somebody changed it since, and nothing is replaced.
+    /// An immutable file must be what its entry says. A mutable one, and a version that grew, may be newer than the entry,
+    /// when its writer has not committed yet: it is taken as it is, and what is returned tells that it differs. `seen` is
+    /// the local file the plan was made for; `None` is returned if somebody changed it since, and nothing is replaced.
     pub(super) async fn download(
         &self,
         bucket: &dyn Bucket,
@@ -54,17 +56,17 @@ impl Places {
     ) -> Result<Option<Verified>, TransferError> {
         let mut object = bucket.get(&entry.key, GetOptions::default()).await?;
         let mut staged = Staged::new(&self.staging)?;
-        let mut hasher = Sha256::new();
+        let mut growing = Growing::of(entry);
         let mut size = 0;
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk?;
             size += chunk.len() as u64;
-            hasher.update(&chunk);
+            growing.update(&chunk);
             staged.file().write_all(&chunk).map_err(FileError::at("write", staged.path()))?;
         }
-        let sha256 = hex::encode(hasher.finalize());
+        let (sha256, has_grown) = growing.finish(&staged)?;
         let differs = size != entry.size || entry.sha256.as_ref().is_some_and(|expected| *expected != sha256);
-        if differs && boundary::crossing(&entry.key) == Crossing::Immutable {
+        if differs && !has_grown && boundary::crossing(&entry.key) == Crossing::Immutable {
             let expected = entry.sha256.as_deref().unwrap_or("unknown");
             let text =
                 format!("{size} bytes with hash {sha256}, its index entry says {} bytes, {expected}", entry.size);
@@ -90,6 +92,50 @@ impl Places {
     pub(super) async fn upload(&self, bucket: &dyn Bucket, path: &RelPath, mode: PutMode) -> Result<(), TransferError> {
         bucket.put(path, Body::File(path.under(&self.root)), mode).await?;
         Ok(())
+    }
+}
+
+/// The hash of a file that arrives, and whether the file is what its entry says and more: a stream that was appended to.
+struct Growing<'a> {
+    entry: &'a Entry,
+    hasher: Sha256,
+    /// How many bytes are still to come before the file is as long as its entry says.
+    left: u64,
+    /// The hash of so many bytes.
+    beginning: Option<String>,
+}
+
+impl<'a> Growing<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        Self { entry, hasher: Sha256::new(), left: entry.size, beginning: None }
+    }
+
+    fn update(&mut self, chunk: &[u8]) {
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(chunk.len());
+        let (within, beyond) = chunk.split_at(length);
+        self.hasher.update(within);
+        self.left -= within.len() as u64;
+        if !beyond.is_empty() {
+            if self.beginning.is_none() {
+                self.beginning = Some(hex::encode(self.hasher.clone().finalize()));
+            }
+            self.hasher.update(beyond);
+        }
+    }
+
+    /// Returns the hash of the whole file, and whether it is newer than its entry: content that begins with what the entry
+    /// describes, or the description of content that may grow.
+    fn finish(self, staged: &Staged) -> Result<(String, bool), FileError> {
+        let sha256 = hex::encode(self.hasher.finalize());
+        let has_grown = match Location::parse(&self.entry.key).map(|location| location.part) {
+            Some(Part::Raw(_)) => self.beginning.is_some() && self.beginning == self.entry.sha256,
+            Some(Part::Metadata(_)) if self.entry.sha256.as_ref() != Some(&sha256) => {
+                let bytes = fsutil::read_if_exists(staged.path(), METADATA_BYTES_MAX)?.unwrap_or_default();
+                Metadata::parse(&bytes).is_ok_and(|metadata| metadata.streaming)
+            }
+            Some(Part::Metadata(_) | Part::Latest) | None => false,
+        };
+        Ok((sha256, has_grown))
     }
 }
 

@@ -365,3 +365,23 @@ fn a_number_given_again_after_a_lazy_pull_does_not_bring_the_deleted_version_bac
     assert_eq!(one.contents("vpc", "state"), ["new"]);
     assert_eq!(one.tree(), other.tree());
 }
+
+#[test]
+fn a_stream_that_its_writer_has_not_committed_yet_can_be_pulled() {
+    let world = World::namespaced();
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    writer.stream("vpc", "log", "one\n");
+    writer.push();
+    writer.append("vpc", "log", "two\n");
+    world.fail_writes_of("_index/data--");
+    writer.try_push().expect_err("the commit fails");
+    world.heal();
+
+    reader.pull();
+    assert_eq!(reader.read("vpc", "log"), "one\ntwo\n");
+
+    world.forget_locks();
+    writer.push();
+    reader.pull();
+    assert_eq!(reader.tree(), writer.tree());
+}
