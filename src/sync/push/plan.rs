@@ -133,17 +133,20 @@ impl Session<'_> {
     /// Decides what to do with a file, also in the light of what an earlier push was about to do to it.
     fn settled(&self, facts: &Facts<'_>) -> PushAction {
         let action = facts.push();
-        if boundary::crossing(facts.path) != Crossing::Mutable {
-            return action;
+        let intent = self.in_flight.pushing().get(facts.path);
+        if matches!((intent, action), (Some(Intent::Delete), PushAction::Verified)) {
+            // It was put back, and the entry that we remember may be gone.
+            return PushAction::Write;
         }
-        match (self.in_flight.pushing().get(facts.path), action, facts.entry) {
+        match (intent, action, facts.entry) {
             // The entry is right, but the object may have been rewritten for an entry that never was.
             (Some(Intent::Write(sha256)), PushAction::Verified, Some(entry))
-                if entry.sha256.as_ref() != Some(sha256) =>
+                if boundary::crossing(facts.path) == Crossing::Mutable && entry.sha256.as_ref() != Some(sha256) =>
             {
                 PushAction::Write
             }
-            // Nobody names the object that the push left: it may have been written, or not deleted.
+            // Nobody that we know of names the object that the push left. It may have been written, or not deleted, and a
+            // shard that ran ahead of its meta object may name it.
             (Some(_), PushAction::Nothing, None) if matches!(facts.local, Local::Absent { .. }) => PushAction::Delete,
             _ => action,
         }

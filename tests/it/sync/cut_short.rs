@@ -158,3 +158,64 @@ fn files_that_others_delete_after_a_pull_that_died_do_not_come_back() {
         assert_eq!(back, [""; 0], "request {request}");
     }
 }
+
+#[test]
+fn versions_deleted_after_a_push_that_died_do_not_come_back() {
+    a_push_of_versions_dies_and_then(
+        |writer| writer.delete("vpc", "added"),
+        |reader| reader.try_read("vpc", "added"),
+        None,
+    );
+}
+
+#[test]
+fn names_put_back_after_a_deletion_that_died_stay() {
+    let put_back = |writer: &Machine| drop(writer.put("vpc", "deleted", "again"));
+    a_push_of_versions_dies_and_then(put_back, |reader| reader.try_read("vpc", "deleted"), Some("again"));
+}
+
+/// Lets a push that deletes one name and publishes another die at each of its requests in turn, changes names, and
+/// pushes: others must see what is here, also after the next change.
+fn a_push_of_versions_dies_and_then(
+    change: impl Fn(&Machine),
+    look: impl Fn(&Machine) -> Option<String>,
+    expected: Option<&str>,
+) {
+    let start = |world: &World, namespace: &str| {
+        let writer = world.machine(namespace, "writer");
+        writer.put("vpc", "kept", "x");
+        writer.put("vpc", "deleted", "x");
+        writer.push();
+        writer.delete("vpc", "deleted");
+        writer.put("vpc", "added", "x");
+        writer
+    };
+    let requests = {
+        let probe = World::namespaced();
+        let writer = start(&probe, "probe");
+        probe.requests_of(|| drop(writer.push()))
+    };
+    let world = World::namespaced();
+    for request in 1..=requests {
+        let namespace = format!("n{request}");
+        let writer = start(&world, &namespace);
+        world.hang(request);
+        writer.push_and_die();
+        world.heal();
+        world.forget_locks();
+
+        let writer = writer.reopened();
+        change(&writer);
+        writer.pull();
+        writer.push();
+        writer.put("vpc", "kept", "y");
+        writer.push();
+        writer.pull();
+
+        let reader = world.machine(&namespace, "reader");
+        reader.pull();
+        assert_eq!(look(&reader).as_deref(), expected, "request {request}");
+        assert_eq!(reader.tree(), writer.tree(), "request {request}");
+        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "request {request}");
+    }
+}
