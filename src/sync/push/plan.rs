@@ -65,7 +65,7 @@ impl Session<'_> {
         plan.strays = strays;
         // Files that were here and are gone show up only in what this cache knows.
         let may_hold = |shard: &ShardId| dirty.paths.iter().any(|path| shard.may_hold(path));
-        for shard in self.mirror.head().shards().filter(may_hold) {
+        for shard in self.mirror.head().shards().chain(self.discovered.iter().cloned()).filter(may_hold) {
             by_shard.entry(shard).or_default();
         }
         for path in self.in_flight.pushing().keys() {

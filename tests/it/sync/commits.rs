@@ -385,3 +385,25 @@ fn a_stream_that_its_writer_has_not_committed_yet_can_be_pulled() {
     reader.pull();
     assert_eq!(reader.tree(), writer.tree());
 }
+
+#[test]
+fn what_others_took_for_theirs_and_deleted_is_sent_again_before_an_index_names_it() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "state", "x");
+    // There is no index yet: the other machine finds what was sent, and deletes it, before the lock is taken.
+    world.before_write_of(".locks/", move || {
+        other.pull();
+        other.delete("vpc", "state");
+        other.put("db", "mine", "y");
+        other.push();
+        assert_eq!(other.names(), ["mine"]);
+    });
+
+    one.push();
+
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.names(), ["mine", "state"]);
+}
