@@ -7,5 +7,6 @@ mod bucket_gcs;
 mod bucket_s3;
 mod mounting;
 mod pushdown;
+mod storms;
 mod sync;
 mod tree;
