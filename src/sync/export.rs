@@ -5,9 +5,9 @@
 //! could not fetch that, and the next machine to publish would take it away again.
 
 use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -18,20 +18,24 @@ use super::push::PushPlan;
 use super::session::Session;
 use super::{Engine, Exported, PullReport, SyncError, apply, local};
 use crate::bucket::{Body, PutMode};
-use crate::catalog::Withheld;
+use crate::catalog::{self, Withheld};
 use crate::data::layout::{Artifact, Location, Part};
-use crate::fsutil;
+use crate::fsutil::{self, FileError, Staged};
 use crate::index::{Change, Entry, Migrated, Probe, ShardId};
 use crate::lock::Held;
+use crate::namespace::Namespace;
 use crate::path::RelPath;
 
 /// How often an export is rendered again because versions appear meanwhile.
 const RENDERINGS_MAX: u32 = 3;
 
-/// An export in memory.
+/// How much of an export is written at a time, in bytes.
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// An export that is put aside: it may be longer than memory should be.
 #[derive(Debug)]
 pub(super) struct Rendered {
-    bytes: Bytes,
+    file: Staged,
     generation: u64,
     rows: u64,
     /// Whether it shows all that the catalog says.
@@ -64,8 +68,8 @@ impl Engine {
         if !self.is_export_due()? {
             return Ok(None);
         }
-        let (mut bytes, mut withheld) = (Vec::new(), Withheld::new());
-        let mut exported = self.parts.catalog.export_without(namespace, &withheld, &mut bytes)?;
+        let mut withheld = Withheld::new();
+        let (mut file, mut exported) = self.render(namespace, &withheld)?;
         for _ in 0..RENDERINGS_MAX {
             // Looked for after the rows were read: what they show was in the tree by then.
             let found = unpublished()?;
@@ -73,18 +77,27 @@ impl Engine {
                 break;
             }
             withheld = found;
-            bytes.clear();
-            exported = self.parts.catalog.export_without(namespace, &withheld, &mut bytes)?;
+            (file, exported) = self.render(namespace, &withheld)?;
         }
         let (generation, rows) = (exported.generation, exported.rows);
-        Ok(Some(Rendered { bytes: bytes.into(), generation, rows, is_whole: withheld.is_empty() }))
+        Ok(Some(Rendered { file, generation, rows, is_whole: withheld.is_empty() }))
+    }
+
+    fn render(&self, namespace: &Namespace, withheld: &Withheld) -> Result<(Staged, catalog::Exported), SyncError> {
+        let mut file = Staged::new(&self.parts.staging)?;
+        let path = file.path().to_owned();
+        let mut writer = BufWriter::with_capacity(BUFFER_BYTES, file.file());
+        let exported = self.parts.catalog.export_without(namespace, withheld, &mut writer)?;
+        writer.flush().map_err(FileError::at("write", &path))?;
+        drop(writer);
+        Ok((file, exported))
     }
 
     /// Writes the export object and returns its index entry.
     pub(super) async fn publish(&self, export: &Rendered) -> Result<Entry, SyncError> {
         let key = RelPath::from_trusted(EXPORT.to_owned());
-        self.scope.put(&key, Body::Bytes(export.bytes.clone()), PutMode::Overwrite).await?;
-        let digested = fsutil::digest_bytes(&export.bytes);
+        let digested = fsutil::digest_file(export.file.path())?;
+        self.scope.put(&key, Body::File(export.file.path().to_owned()), PutMode::Overwrite).await?;
         let now = self.parts.clock.now().to_string();
         info!(rows = export.rows, "catalog published");
         Ok(Entry {
