@@ -52,6 +52,9 @@ struct SyncArguments {
     /// Round-trip times to the server, in milliseconds
     #[arg(long, value_delimiter = ',', default_value = "0,30")]
     rtt_ms: Vec<u64>,
+    /// The large sizes instead: 250,000 files and a catalog of 1,000,000 rows, without a delay
+    #[arg(long, conflicts_with_all = ["files", "rtt_ms"])]
+    scale: bool,
     /// Where to write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -129,7 +132,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Sync(arguments) => {
-            let report = sync::run(arguments.files, &arguments.rtt_ms);
+            let SyncArguments { files, rtt_ms, scale, .. } = &arguments;
+            let report = if *scale { sync::scale() } else { sync::run(*files, rtt_ms) };
             report::print(&report);
             if let Some(path) = arguments.json {
                 report::write(&report, &path);

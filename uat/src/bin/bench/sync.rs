@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use swamp_testbed::counters::Counters;
 use swamp_testbed::proxy::Proxy;
 use swamp_uat::{Backend, Repository, Scene};
 
+use crate::catalog;
 use crate::report::{Host, Report, Run};
 use crate::tree;
 use crate::usage::{Usage, measured};
@@ -13,12 +15,33 @@ use crate::usage::{Usage, measured};
 const STARTS: usize = 20;
 
 /// The hard deadline of one direction, in seconds; far above what is measured.
-const TIMEOUT_SECONDS: &str = "90";
+const TIMEOUT_SECONDS: &str = "900";
+
+/// The files of a large namespace: as many entries has its index.
+const FILES_LARGE: u64 = 250_000;
+
+/// The rows of a large catalog.
+const ROWS_LARGE: u64 = 1_000_000;
 
 /// Measures every operation at every round-trip time.
 pub(crate) fn run(files: u64, rtts_ms: &[u64]) -> Report {
     let runs = rtts_ms.iter().flat_map(|rtt_ms| at_rtt(files, *rtt_ms)).collect();
     Report { host: Host::this(), binary: swamp_uat::swamp().display().to_string(), start: start(), runs }
+}
+
+/// Measures every operation on a large namespace, and the pull of a large catalog from a directory, where nothing counts
+/// requests.
+pub(crate) fn scale() -> Report {
+    let mut report = run(FILES_LARGE, &[0]);
+    let catalog = catalog::fill(ROWS_LARGE);
+    report.runs.push(Run {
+        rtt_ms: 0,
+        operation: "catalog pull",
+        files: ROWS_LARGE,
+        usage: catalog.pull,
+        requests: Counters::default(),
+    });
+    report
 }
 
 /// Returns the median of what starting the program costs.
