@@ -5,6 +5,7 @@ mod bucket_contract;
 mod bucket_directory;
 mod bucket_gcs;
 mod bucket_s3;
+mod hostile;
 mod mounting;
 mod pushdown;
 mod storms;

@@ -281,7 +281,7 @@ pub(crate) fn dependencies(manifest: &Source, forbidden: &[&str]) -> Vec<String>
 /// Returns the names of the functions a file has.
 pub(crate) fn functions(source: &Source) -> Vec<String> {
     let lines = source.text.lines().filter(|_| source.is_rust());
-    let signatures = lines.map(|line| line.trim_start()).map(|line| line.strip_prefix("async ").unwrap_or(line));
+    let signatures = lines.map(str::trim_start).map(|line| line.strip_prefix("async ").unwrap_or(line));
     let named = signatures.filter_map(|line| line.strip_prefix("fn ")?.split_once('('));
     named.map(|(name, _)| name.to_owned()).collect()
 }
