@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use rustix::fs::FileType;
 
@@ -14,7 +15,7 @@ use super::{Core, answered};
 use crate::attributes::{Answer, Step};
 use crate::backing::{OpenDirectory, Row};
 use crate::errno::{Refusal, refused};
-use crate::{Entry, Kind, NodeId};
+use crate::{Attr, Entry, Kind, NodeId};
 
 /// Entries asked of the tree at once.
 const PAGE: usize = 1000;
@@ -144,7 +145,13 @@ impl Core {
         while position < first {
             let dot = usize::try_from(position).ok().and_then(|position| DOTS.get(position));
             let room = match (dot, graft) {
-                (Some(dot), _) => self.give_node(node, OsStr::new(dot), (position + 1, plus), give)?,
+                (Some(dot), _) => {
+                    // The kernel takes no attributes of these two: the tree is not asked for them.
+                    let attr = Attr { kind: Kind::Directory, size: None, modified: SystemTime::UNIX_EPOCH };
+                    let found = plus.then(|| self.as_found(node, &attr, None));
+                    let name = OsStr::new(dot);
+                    give(&Row { number: node.0, kind: FileType::Directory, name, next: position + 1, found })
+                }
                 (None, Some(graft)) => {
                     let found = graft.backing.attributes(graft.backing.root(), None)?;
                     let (number, kind) = (found.attributes.number, found.attributes.kind);
