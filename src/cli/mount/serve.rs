@@ -86,12 +86,13 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     let reports = Arc::new(reports(&repo, &links, &server, &served, context));
     let parts = Parts { repo: &repo, links: &links, reports: &reports, mountpoint: &mountpoint, arguments: &arguments };
     let mount = join::mount(&parts, context)?;
+    // At once: whoever sees the mount may kill us.
+    let guardian = Guardian::start(&mountpoint, &mount.id());
     served.get_or_init(|| Arc::clone(&mount));
 
     let stop = CancellationToken::new();
     let around = Arc::new(Outside { served, reports });
     let (keeper, leaves) = keep(&repo, links, around, &socket, &arguments, &stop, context)?;
-    let guardian = Guardian::start(&mountpoint, &mount.id());
     announce(&arguments, state, &mountpoint, context)?;
 
     let end = until_end(&mount, leaves, context).await;

@@ -7,9 +7,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use swamp_uat::{Backend, Mounted, Repository, Scene};
+use swamp_uat::{Backend, MOUNT_PATIENCE, Mounted, Repository, Scene};
 
 /// How often the mount is killed.
 const ROUNDS: u64 = 200;
@@ -88,9 +88,18 @@ fn round(repository: &Repository, number: u64, synced: &mut Synced) -> Option<St
         let directory = mount.kill();
         stop.store(true, Ordering::Relaxed);
         let torn = worker.join().expect("the load does not panic");
-        drop(directory);
+        assert_detached(directory.path());
         torn
     })
+}
+
+/// Waits until the guardian has taken a dead mount away.
+fn assert_detached(directory: &Path) {
+    let deadline = Instant::now() + MOUNT_PATIENCE;
+    while let Err(error) = fs::read_dir(directory) {
+        assert!(Instant::now() < deadline, "the dead mount is still there: {error}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn assert_present(root: &Path, synced: &Synced) {
