@@ -32,11 +32,11 @@ pub(super) enum Intent {
     Delete,
 }
 
-/// The notes of one direction.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Notes {
+/// The notes of one direction: read as a map of their own, written from one that is borrowed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Notes<F> {
     format: u32,
-    files: BTreeMap<RelPath, Intent>,
+    files: F,
 }
 
 /// The notes of a cache.
@@ -53,7 +53,7 @@ impl InFlight {
     pub(super) fn open(directory: &Path, staging: &Path) -> Result<Self, FileError> {
         let read = |name: &str| -> Result<BTreeMap<RelPath, Intent>, FileError> {
             let bytes = fsutil::read_if_exists(&directory.join(name), BYTES_MAX)?;
-            let notes = bytes.and_then(|bytes| serde_json::from_slice::<Notes>(&bytes).ok());
+            let notes = bytes.and_then(|bytes| serde_json::from_slice::<Notes<_>>(&bytes).ok());
             Ok(notes.filter(|notes| notes.format == FORMAT).map(|notes| notes.files).unwrap_or_default())
         };
         let (pushing, pulling) = (read("pushing.json")?, read("pulling.json")?);
@@ -70,7 +70,7 @@ impl InFlight {
         self.pulling.keys()
     }
 
-    /// Notes what a push is about to do to files of the datastore that are rewritten or deleted.
+    /// Notes what a push is about to commit.
     pub(super) fn begin_push(&mut self, files: BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
         if files.is_empty() {
             return Ok(());
@@ -97,11 +97,15 @@ impl InFlight {
         self.store("pulling.json", &self.pulling)
     }
 
+    /// Forgets files that a pull has recorded. On disk their notes stay until others replace them, which does no harm.
+    pub(super) fn recorded(&mut self, files: &[RelPath]) {
+        for path in files {
+            self.pulling.remove(path);
+        }
+    }
+
     /// Forgets what pulls did, once all of it is recorded.
     pub(super) fn end_pull(&mut self) -> Result<(), FileError> {
-        if self.pulling.is_empty() {
-            return Ok(());
-        }
         self.pulling.clear();
         self.store("pulling.json", &self.pulling)
     }
@@ -144,7 +148,7 @@ impl InFlight {
         if files.is_empty() {
             return fsutil::remove_file(&path).map(drop);
         }
-        let notes = Notes { format: FORMAT, files: files.clone() };
+        let notes = Notes { format: FORMAT, files };
         fsutil::write_atomic(&path, &serde_json::to_vec(&notes).unwrap_or_default(), &self.staging, Durability::Synced)
     }
 }

@@ -50,7 +50,9 @@ impl Session<'_> {
             [downloads().filter(|download| !is_pointer(download)).collect(), downloads().filter(is_pointer).collect()];
         let intents =
             downloads().filter_map(|(entry, _)| Some((entry.key.clone(), Intent::Write(entry.sha256.clone()?))));
-        self.in_flight.begin_pull(intents.collect())?;
+        let intents: BTreeMap<RelPath, Intent> = intents.collect();
+        let noted: Vec<RelPath> = intents.keys().cloned().collect();
+        self.in_flight.begin_pull(intents)?;
         let mut fetched = Fetched { total: groups.iter().map(Vec::len).sum(), ..Fetched::default() };
         for group in groups {
             self.download(group, &mut fetched, report).await;
@@ -62,6 +64,7 @@ impl Session<'_> {
         for planned in batch {
             is_settled &= self.record(planned, &fetched.files, report)?;
         }
+        self.in_flight.recorded(&noted);
         self.settle_pointers(report)?;
         if self.stop.is_cancelled() {
             return Err(SyncError::Interrupted { direction: "pull" });
