@@ -13,32 +13,42 @@ fn rewriting(world: &World, namespace: &str) -> Machine {
     writer
 }
 
-/// Lets a push die at each of its requests in turn, changes files, and pushes again: others must see what is here.
-fn a_dead_push_is_followed_by(change: impl Fn(&Machine)) {
+/// Lets a push die at each of its requests in turn, each in a namespace of its own, and reopens the machine.
+fn each_dead_push(start: impl Fn(&World, &str) -> Machine, then: impl Fn(&World, &str, &Machine)) {
     let requests = {
         let probe = World::namespaced();
-        let writer = rewriting(&probe, "probe");
+        let writer = start(&probe, "probe");
         probe.requests_of(|| drop(writer.push()))
     };
     let world = World::namespaced();
     for request in 1..=requests {
         let namespace = format!("n{request}");
-        let writer = rewriting(&world, &namespace);
-        world.hang(request);
-        writer.push_and_die();
-        world.heal();
-        world.forget_locks();
+        let writer = start(&world, &namespace);
+        die(&world, &writer, request);
+        then(&world, &namespace, &writer.reopened());
+    }
+}
 
-        let writer = writer.reopened();
-        change(&writer);
+/// Lets a push die at one of its requests.
+fn die(world: &World, writer: &Machine, request: u64) {
+    world.hang(request);
+    writer.push_and_die();
+    world.heal();
+    world.forget_locks();
+}
+
+/// Lets a push die, changes files, and pushes again: others must see what is here.
+fn a_dead_push_is_followed_by(change: impl Fn(&Machine)) {
+    each_dead_push(rewriting, |world, namespace, writer| {
+        change(writer);
         writer.push();
 
-        let reader = world.machine(&namespace, "reader");
+        let reader = world.machine(namespace, "reader");
         reader.pull();
-        assert_eq!(reader.tree(), writer.tree(), "request {request}");
-        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "request {request}");
-        assert_eq!(world.unnamed_files(&namespace), Vec::<String>::new(), "request {request}");
-    }
+        assert_eq!(reader.tree(), writer.tree(), "{namespace}");
+        assert_eq!(world.dangling_entries(namespace), Vec::<String>::new(), "{namespace}");
+        assert_eq!(world.unnamed_files(namespace), Vec::<String>::new(), "{namespace}");
+    });
 }
 
 #[test]
@@ -55,16 +65,10 @@ fn files_deleted_after_two_pushes_that_died_are_deleted_for_others_too() {
     for (first, second) in (1..=12).flat_map(|first| [1, 4, 7, 10].map(|second| (first, second))) {
         let namespace = format!("n{first}-{second}");
         let writer = rewriting(&world, &namespace);
-        world.hang(first);
-        writer.push_and_die();
-        world.heal();
-        world.forget_locks();
+        die(&world, &writer, first);
         let writer = writer.reopened();
         writer.change("files/added", "changed");
-        world.hang(second);
-        writer.push_and_die();
-        world.heal();
-        world.forget_locks();
+        die(&world, &writer, second);
 
         let writer = writer.reopened();
         writer.remove("files/added");
@@ -92,28 +96,17 @@ fn a_pull_before_the_next_push_does_not_bring_back_what_was_deleted() {
 
 #[test]
 fn objects_of_a_deletion_that_died_are_deleted() {
-    let requests = {
-        let probe = World::namespaced();
-        let writer = rewriting(&probe, "probe");
+    let start = |world: &World, namespace: &str| {
+        let writer = rewriting(world, namespace);
         writer.push();
         writer.remove("files/added");
-        probe.requests_of(|| drop(writer.push()))
+        writer
     };
-    let world = World::namespaced();
-    for request in 1..=requests {
-        let namespace = format!("n{request}");
-        let writer = rewriting(&world, &namespace);
+    each_dead_push(start, |world, namespace, writer| {
         writer.push();
-        writer.remove("files/added");
-        world.hang(request);
-        writer.push_and_die();
-        world.heal();
-        world.forget_locks();
 
-        writer.reopened().push();
-
-        assert_eq!(world.unnamed_files(&namespace), Vec::<String>::new(), "request {request}");
-    }
+        assert_eq!(world.unnamed_files(namespace), Vec::<String>::new(), "{namespace}");
+    });
 }
 
 /// The files of a namespace that others delete.
@@ -190,32 +183,18 @@ fn a_push_of_versions_dies_and_then(
         writer.put("vpc", "added", "x");
         writer
     };
-    let requests = {
-        let probe = World::namespaced();
-        let writer = start(&probe, "probe");
-        probe.requests_of(|| drop(writer.push()))
-    };
-    let world = World::namespaced();
-    for request in 1..=requests {
-        let namespace = format!("n{request}");
-        let writer = start(&world, &namespace);
-        world.hang(request);
-        writer.push_and_die();
-        world.heal();
-        world.forget_locks();
-
-        let writer = writer.reopened();
-        change(&writer);
+    each_dead_push(start, |world, namespace, writer| {
+        change(writer);
         writer.pull();
         writer.push();
         writer.put("vpc", "kept", "y");
         writer.push();
         writer.pull();
 
-        let reader = world.machine(&namespace, "reader");
+        let reader = world.machine(namespace, "reader");
         reader.pull();
-        assert_eq!(look(&reader).as_deref(), expected, "request {request}");
-        assert_eq!(reader.tree(), writer.tree(), "request {request}");
-        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "request {request}");
-    }
+        assert_eq!(look(&reader).as_deref(), expected, "{namespace}");
+        assert_eq!(reader.tree(), writer.tree(), "{namespace}");
+        assert_eq!(world.dangling_entries(namespace), Vec::<String>::new(), "{namespace}");
+    });
 }
