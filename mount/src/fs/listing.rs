@@ -37,6 +37,8 @@ pub(super) struct Pages {
     starts: Vec<Option<String>>,
     page: usize,
     entries: Vec<Entry>,
+    /// Whether nobody has been given the first page since it was read.
+    is_fresh: bool,
 }
 
 /// Takes an entry; false if there is no room for it.
@@ -55,10 +57,7 @@ impl Core {
                     Listing::Backing(directory)
                 }
             }
-            None => match answered(self.tree.attr(NodeId(number)))?.kind {
-                Kind::Directory => Listing::Shown(NodeId(number), Mutex::default()),
-                Kind::File | Kind::Report => return Err(refused(Refusal::NotADirectory)),
-            },
+            None => Listing::Shown(NodeId(number), Mutex::new(Pages::begun(self, NodeId(number))?)),
         };
         Ok(self.handles.insert(Handle::Directory(listing)))
     }
@@ -166,7 +165,7 @@ impl Core {
             position += 1;
         }
         let mut pages = pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if offset == 0 {
+        if offset == 0 && !std::mem::take(&mut pages.is_fresh) {
             *pages = Pages::default();
         }
         let hidden = graft.map(|graft| graft.name.as_os_str());
@@ -190,6 +189,16 @@ impl Core {
 }
 
 impl Pages {
+    /// Reads the first page: a directory that is gone is told from one that is there when it is opened, when the kernel
+    /// looks its path up again, and with the one question that a listing asks anyway.
+    fn begun(core: &Core, node: NodeId) -> Answer<Self> {
+        let mut pages = Self { is_fresh: true, ..Self::default() };
+        if pages.entry(core, node, 0)?.is_none() && answered(core.tree.attr(node))?.kind != Kind::Directory {
+            return Err(refused(Refusal::NotADirectory));
+        }
+        Ok(pages)
+    }
+
     /// Returns the entry at an index, none after the last.
     fn entry(&mut self, core: &Core, node: NodeId, index: usize) -> Answer<Option<&Entry>> {
         let (page, within) = (index / PAGE, index % PAGE);
