@@ -134,8 +134,11 @@ fn is_own(connection: &Connection, namespace: &Namespace) -> rusqlite::Result<bo
 }
 
 /// An export does not say which version of a name is the newest of all steps.
+///
+/// `OR FAIL`: what this statement did is not undone without the whole transaction. Else SQLite keeps a copy of every page
+/// that it changes, which is most of the file, in memory.
 fn mark_newest(connection: &Connection, namespace: &Namespace) -> rusqlite::Result<()> {
-    let sql = "UPDATE catalog SET is_newest = 1 - is_newest
+    let sql = "UPDATE OR FAIL catalog SET is_newest = 1 - is_newest
         WHERE namespace = ?1 AND is_newest <> (version = (
             SELECT max(other.version) FROM catalog AS other
             WHERE other.namespace = catalog.namespace AND other.type_normalized = catalog.type_normalized
