@@ -15,6 +15,8 @@ pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub enum CatalogError {
     #[error("cannot {operation} the catalog")]
     Database { operation: &'static str, kind: Kind, source: Source },
+    #[error("cannot {operation} the catalog: there is no space left on its disk")]
+    Full { operation: &'static str, source: Source },
     #[error(transparent)]
     File(#[from] FileError),
     #[error("the catalog does not know everything of {} yet", shown(.namespace.as_ref()))]
@@ -40,7 +42,7 @@ impl Failure for CatalogError {
         match self {
             Self::Database { kind, .. } => *kind,
             Self::File(error) => error.kind(),
-            Self::Incomplete { .. } | Self::Write { .. } | Self::Read { .. } => Kind::Unavailable,
+            Self::Full { .. } | Self::Incomplete { .. } | Self::Write { .. } | Self::Read { .. } => Kind::Unavailable,
             Self::Malformed { .. } | Self::TooLarge { .. } => Kind::Corrupt,
             Self::Own { .. } => Kind::Invalid,
         }
@@ -54,6 +56,7 @@ impl Failure for CatalogError {
             Self::Database { kind: Kind::Unavailable, .. } => {
                 Some("look whether the disk is full; if another process is writing the catalog, try again".to_owned())
             }
+            Self::Full { .. } => Some("free some space on this disk".to_owned()),
             Self::File(error) => error.hint(),
             Self::Database { .. }
             | Self::Incomplete { .. }
@@ -68,7 +71,20 @@ impl Failure for CatalogError {
 
 /// Returns a function that says which operation an SQLite error stopped.
 pub(super) fn failed(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> CatalogError {
-    move |source| CatalogError::Database { operation, kind: kind_of(&source), source: source.into() }
+    move |source| {
+        if is_full(&source) {
+            return CatalogError::Full { operation, source: source.into() };
+        }
+        CatalogError::Database { operation, kind: kind_of(&source), source: source.into() }
+    }
+}
+
+/// Whether there was no space. What SQLite shares between processes it cannot make without space either, and says so in
+/// other words.
+fn is_full(error: &rusqlite::Error) -> bool {
+    let shared = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+    let is_shared = matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == shared);
+    is_shared || error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }
 
 fn kind_of(error: &rusqlite::Error) -> Kind {
