@@ -19,7 +19,12 @@ pub struct Digested {
 
 /// Returns length and SHA-256 of a file, read in pieces.
 pub fn digest_file(path: &Path) -> Result<Digested, FileError> {
-    let mut file = File::open(path).map_err(FileError::at("read", path))?;
+    digest_beginning(path, u64::MAX)
+}
+
+/// Returns length and SHA-256 of at most the first `bytes_max` bytes of a file, read in pieces.
+pub fn digest_beginning(path: &Path, bytes_max: u64) -> Result<Digested, FileError> {
+    let mut file = File::open(path).map_err(FileError::at("read", path))?.take(bytes_max);
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut size = 0;

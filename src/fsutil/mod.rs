@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-pub use digest::{Digested, digest_bytes, digest_file};
+pub use digest::{Digested, digest_beginning, digest_bytes, digest_file};
 pub use error::FileError;
 pub use lock::{lock_exclusively, try_lock_exclusively};
 pub use private::{make_private, private_directory};

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
 use super::remote::{META_BYTES_MAX, SHARDS_CONCURRENT_MAX, meta_path};
+use super::replace::{self, Before};
 use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
 use crate::bucket::{self, Body as Payload, BucketError, PutMode, Version};
 use crate::clock::Timestamp;
@@ -66,6 +67,8 @@ struct Written {
     version: Option<Version>,
     /// Whether somebody else's change was merged that this cache has not reconciled.
     is_merged: bool,
+    /// Whether the record had been reconciled: one that ran ahead of the head had not.
+    is_reconciled: bool,
 }
 
 impl Index {
@@ -112,6 +115,11 @@ impl Commit<'_> {
         Ok(())
     }
 
+    /// Whether a shard held what this cache has not reconciled.
+    pub fn has_met_others(&self) -> bool {
+        self.staged.values().any(|written| written.is_merged)
+    }
+
     /// Publishes everything applied, and brings the mirror in step with it.
     pub async fn finish(mut self, now: Timestamp) -> Result<(), IndexError> {
         if self.staged.is_empty() {
@@ -126,6 +134,7 @@ impl Commit<'_> {
         }
         for (shard, written) in &self.staged {
             if written.is_merged {
+                head.forget(shard);
                 continue;
             }
             let mut record = self.mirror.record(shard)?;
@@ -134,7 +143,11 @@ impl Commit<'_> {
             let is_gone = written.entries.is_empty() && *shard != ShardId::Monolith;
             record.version = written.version.clone().filter(|_| !is_gone);
             self.mirror.set_record(shard, &record)?;
-            head.set_shard(shard, record.version);
+            if written.is_reconciled {
+                head.set_shard(shard, record.version);
+            } else {
+                head.forget(shard);
+            }
         }
         self.mirror.set_head(head)
     }
@@ -212,7 +225,7 @@ impl Commit<'_> {
             Err(BucketError::Precondition { .. }) => return Err(IndexError::Contended { attempts: 1 }),
             Err(error) => return Err(IndexError::Write(error)),
         };
-        match self.write_advisory(&written.entries, head.meta.is_none()).await {
+        match self.write_advisory(&written.entries, head.meta.as_ref()).await {
             Ok(meta) => head.meta = Some(meta),
             Err(error) => warn!(%error, "advisory shards not written"),
         }
@@ -220,7 +233,8 @@ impl Commit<'_> {
         Ok(())
     }
 
-    async fn write_advisory(&self, entries: &Entries, is_first: bool) -> Result<Version, BucketError> {
+    async fn write_advisory(&self, entries: &Entries, known: Option<&Version>) -> Result<Version, BucketError> {
+        let is_first = known.is_none();
         let mut groups: BTreeMap<PartitionKey, Entries> = BTreeMap::new();
         for (path, entry) in entries {
             if let Some(key) = PartitionKey::of(path) {
@@ -232,15 +246,19 @@ impl Commit<'_> {
         let mut writes = Vec::new();
         for (key, entries) in groups.iter().filter(|(key, _)| touched(key)) {
             let payload = Payload::Bytes(shard_bytes(entries).into());
-            let path = key.to_path();
-            writes.push(async move { self.index.bucket.put(&path, payload, PutMode::Overwrite).await });
+            let before = if is_first { Before::Absent } else { Before::Unknown };
+            writes.push(async move {
+                replace::put(&*self.index.bucket, &key.to_path(), payload, before, Some(self.held)).await
+            });
         }
         stream::iter(writes).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect::<Vec<_>>().await?;
         for key in self.touched.iter().filter(|key| !groups.contains_key(key)) {
-            self.index.bucket.delete(&key.to_path(), None).await?;
+            replace::delete(&*self.index.bucket, &key.to_path(), Before::Unknown, self.held).await?;
         }
         let meta = Meta { version: 1, partitions, commit_seq: None, extra: serde_json::Map::new() };
-        self.index.bucket.put(&meta_path(), Payload::Bytes(meta.to_bytes().into()), PutMode::Overwrite).await
+        let before = known.cloned().map_or(Before::Absent, Before::Version);
+        let payload = Payload::Bytes(meta.to_bytes().into());
+        replace::put(&*self.index.bucket, &meta_path(), payload, before, Some(self.held)).await
     }
 
     /// Returns the present state of a shard within this commit.
@@ -249,7 +267,8 @@ impl Commit<'_> {
             return Ok(written.clone());
         }
         let record = self.mirror.record(shard)?;
-        Ok(Written { entries: record.entries, version: record.version, is_merged: false })
+        let is_reconciled = record.version.as_ref() == self.mirror.head().shard(shard);
+        Ok(Written { entries: record.entries, version: record.version, is_merged: false, is_reconciled })
     }
 }
 

@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entries, INDEX_BYTES_MAX};
 use super::{Founding, IndexError, PartitionKey};
 use crate::bucket::Version;
+use crate::clock::Timestamp;
 use crate::fsutil::{self, Durability};
 use crate::path::RelPath;
 
 const FORMAT: u32 = 1;
+
+/// How long listings may show what was, in milliseconds: after that, one is looked at once more.
+const LISTING_LAG_MAX_MS: i64 = 60_000;
 
 /// How a namespace's index is stored remotely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +104,9 @@ pub struct Head {
     /// Whether content was fetched too, not only metadata.
     pub is_hydrated: bool,
     shards: BTreeMap<String, Version>,
+    /// When a listing told which shards had changed, in milliseconds since 1970; listings of some stores lag behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listed_at_ms: Option<i64>,
     /// Shards whose records may have been replaced since.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     reading: BTreeSet<String>,
@@ -122,6 +129,19 @@ impl Head {
             Some(version) => self.shards.insert(shard.name().to_owned(), version),
             None => self.shards.remove(shard.name()),
         };
+    }
+
+    /// Forgets what state of a shard was reconciled: the next look reads it, whatever a listing says.
+    pub(super) fn forget(&mut self, shard: &ShardId) {
+        self.shards.remove(shard.name());
+        self.reading.insert(shard.name().to_owned());
+    }
+
+    /// Returns the head to probe with: one that is in step with nothing, if a listing is due to be looked at again.
+    pub fn to_probe(&self, now: Timestamp) -> Self {
+        let is_due = |at_ms: i64| !(0..LISTING_LAG_MAX_MS).contains(&(now.milliseconds() - at_ms));
+        let meta = self.meta.clone().filter(|_| !self.listed_at_ms.is_some_and(is_due));
+        Self { meta, ..self.clone() }
     }
 
     /// Returns the shards in byte order.
@@ -164,6 +184,9 @@ pub struct Known {
     pub last_modified: String,
     /// The content that was verified; `None` where the file has not been fetched.
     pub local: Option<Verified>,
+    /// The object that was sent or fetched; `None` where nobody here has seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
 }
 
 /// Content that was compared with the index.

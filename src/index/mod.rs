@@ -11,6 +11,7 @@ mod migrate;
 mod mirror;
 mod partition;
 mod remote;
+pub(crate) mod replace;
 
 pub use commit::{Change, Commit, Founding};
 pub use entry::{Body, Entries, Entry, INDEX_BYTES_MAX, InvalidBody, Meta, RefusedEntry};

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 use super::entry::{Body, INDEX_BYTES_MAX, Meta};
 use super::{Head, IndexError, Layout, Mirror, PartitionKey, ShardId};
 use crate::bucket::{self, BucketError, GetOptions, ListOptions, SharedBucket, Version};
+use crate::clock::Timestamp;
 use crate::path::RelPath;
 
 /// Shards read or written at a time.
@@ -132,11 +133,15 @@ impl Index {
 
     /// Reads the shards that changed into the mirror's records; the head is the caller's to save. `unfinished` shards may
     /// have been read by a session that did not live to save one.
+    ///
+    /// A listing tells which shards changed. Where listings lag behind it may miss some, so that it is looked at again
+    /// later, once ([`Head::to_probe`]).
     pub async fn refresh(
         &self,
         mirror: &mut Mirror,
         mut seen: Seen,
         unfinished: impl IntoIterator<Item = ShardId>,
+        now: Timestamp,
     ) -> Result<Refreshed, IndexError> {
         let old = mirror.head().clone();
         let is_regrouped = !matches!(old.layout, Layout::Absent) && old.layout != seen.layout;
@@ -162,6 +167,9 @@ impl Index {
                 fetched => break fetched?,
             }
         };
+        let is_second_look = old.listed_at_ms.is_some() && old.meta == head.meta;
+        let is_listed = old.layout == Layout::Sharded && head.layout == Layout::Sharded;
+        head.listed_at_ms = Some(now.milliseconds()).filter(|_| is_listed && !is_second_look);
         let mut shards = Vec::with_capacity(fetched.len());
         for (shard, version) in fetched {
             head.set_shard(&shard, Some(version));

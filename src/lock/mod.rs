@@ -254,6 +254,16 @@ impl Held<'_> {
         Ok(())
     }
 
+    /// Fails unless the store says that the lock is still ours; renews it.
+    pub async fn confirm(&self) -> Result<(), LockError> {
+        self.check()?;
+        if let Err(error) = self.renew().await {
+            self.is_lost.store(true, Ordering::Release);
+            return Err(error);
+        }
+        self.check()
+    }
+
     /// Renews the lock until it is lost or the command is interrupted, then says why.
     async fn renew_until_stopped(&self) -> LockError {
         loop {

@@ -13,15 +13,17 @@ use tracing::info;
 
 use super::boundary::EXPORT;
 use super::engine::Placement;
-use super::plan::Depth;
+use super::plan::{Depth, Local};
 use super::push::PushPlan;
 use super::session::Session;
 use super::{Engine, Exported, PullReport, SyncError, apply, local};
-use crate::bucket::{Body, PutMode};
+use crate::bucket::{Body, Version};
 use crate::catalog::{self, Withheld};
 use crate::data::layout::{Artifact, Location, Part};
+use crate::data::name::VersionNumber;
 use crate::fsutil::{self, FileError, Staged};
-use crate::index::{Change, Entry, Migrated, Probe, ShardId};
+use crate::index::replace::{self, Before};
+use crate::index::{Change, Entry, Known, Migrated, Probe, Record, ShardId};
 use crate::lock::Held;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
@@ -40,6 +42,20 @@ pub(super) struct Rendered {
     rows: u64,
     /// Whether it shows all that the catalog says.
     is_whole: bool,
+}
+
+/// An export that the datastore has.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) entry: Entry,
+    version: Version,
+    generation: u64,
+    rows: u64,
+    is_whole: bool,
+}
+
+fn export_path() -> RelPath {
+    RelPath::from_trusted(EXPORT.to_owned())
 }
 
 impl Engine {
@@ -93,25 +109,36 @@ impl Engine {
         Ok((file, exported))
     }
 
-    /// Writes the export object and returns its index entry.
-    pub(super) async fn publish(&self, export: &Rendered) -> Result<Entry, SyncError> {
-        let key = RelPath::from_trusted(EXPORT.to_owned());
+    /// Writes the export object.
+    pub(super) async fn publish(
+        &self,
+        export: Rendered,
+        before: Before,
+        held: &Held<'_>,
+    ) -> Result<Published, SyncError> {
+        held.check()?;
+        let key = export_path();
         let digested = fsutil::digest_file(export.file.path())?;
-        self.scope.put(&key, Body::File(export.file.path().to_owned()), PutMode::Overwrite).await?;
+        let body = Body::File(export.file.path().to_owned());
+        let written = replace::put(&*self.scope, &key, body, before, Some(held)).await;
+        held.check()?;
+        let version = written?;
         let now = self.parts.clock.now().to_string();
         info!(rows = export.rows, "catalog published");
-        Ok(Entry {
+        let entry = Entry {
             key,
             size: digested.size,
             last_modified: now.clone(),
             local_mtime: Some(now),
             sha256: Some(digested.sha256),
             extra: serde_json::Map::new(),
-        })
+        };
+        let Rendered { generation, rows, is_whole, .. } = export;
+        Ok(Published { entry, version, generation, rows, is_whole })
     }
 
     /// Remembers what was published. What is withheld is for a later push to publish.
-    pub(super) fn record_export(&self, export: &Rendered) -> Result<(), SyncError> {
+    fn record_generation(&self, export: &Published) -> Result<(), SyncError> {
         if !export.is_whole {
             return Ok(());
         }
@@ -134,14 +161,14 @@ impl Engine {
                 lock.hold(async |held| session.export(held).await).await
             }
             Placement::InPlace => {
-                lock.hold(async |_| {
+                lock.hold(async |held| {
                     // Others write the tree: what is published is read under the lock.
                     self.rebuild_catalog()?;
                     let export = self.rendered_export(|| Ok(Withheld::new()))?;
                     let Some(export) = export else { return Ok(Exported::Unchanged) };
-                    self.publish(&export).await?;
-                    self.record_export(&export)?;
-                    Ok(Exported::Published { rows: export.rows })
+                    let published = self.publish(export, Before::Unknown, held).await?;
+                    self.record_generation(&published)?;
+                    Ok(Exported::Published { rows: published.rows })
                 })
                 .await
             }
@@ -177,27 +204,46 @@ impl Session<'_> {
         let export = self.engine.rendered_export(|| self.unpublished(&PushPlan::default()))?;
         let Some(export) = export else { return Ok(Exported::Unchanged) };
         let founding = self.founding_entries()?.into_iter().map(Change::Upsert).collect();
+        let published = self.engine.publish(export, self.before_export()?, held).await?;
         let mut commit = self.engine.index.begin(&mut self.mirror, held);
-        held.check()?;
-        let entry = self.engine.publish(&export).await?;
         commit.apply(founding).await?;
-        commit.apply(vec![Change::Upsert(entry)]).await?;
+        commit.apply(vec![Change::Upsert(published.entry.clone())]).await?;
         commit.finish(self.engine.parts.clock.now()).await?;
-        self.engine.record_export(&export)?;
-        Ok(Exported::Published { rows: export.rows })
+        let rows = published.rows;
+        self.record_export(published)?;
+        Ok(Exported::Published { rows })
+    }
+
+    /// Returns what is known of the export that is there.
+    pub(super) fn before_export(&self) -> Result<Before, SyncError> {
+        let path = export_path();
+        let Some(shard) = self.mirror.shard_of(&path) else { return Ok(Before::Unknown) };
+        let record = self.mirror.record(&shard)?;
+        Ok(Before::of(record.entries.get(&path), record.known.get(&path)))
+    }
+
+    /// Remembers what was published, and as which object.
+    pub(super) fn record_export(&self, published: Published) -> Result<(), SyncError> {
+        self.engine.record_generation(&published)?;
+        if let Some(shard) = self.mirror.shard_of(&published.entry.key) {
+            let mut record = self.mirror.record(&shard)?;
+            let (last_modified, version) = (published.entry.last_modified, Some(published.version));
+            record.known.insert(published.entry.key, Known { last_modified, local: None, version });
+            self.mirror.set_record(&shard, &record)?;
+        }
+        Ok(())
     }
 
     /// Returns the versions in our tree that the datastore will not hold when `plan` is carried out.
     pub(super) fn unpublished(&self, plan: &PushPlan) -> Result<Withheld, SyncError> {
         let dirty = self.engine.parts.watermark.peek()?;
-        let mut versions: BTreeMap<ShardId, Vec<(RelPath, Artifact, u64)>> = BTreeMap::new();
+        let mut versions: BTreeMap<ShardId, Vec<(RelPath, Artifact, VersionNumber)>> = BTreeMap::new();
         let mut found = |path: RelPath| {
             let location = Location::parse(&path);
             if let Some(Location { artifact, part: Part::Metadata(version) }) = location
-                && !plan.creates.contains_key(&path)
                 && let Some(shard) = self.mirror.shard_of(&path)
             {
-                versions.entry(shard).or_default().push((path, artifact, version.get()));
+                versions.entry(shard).or_default().push((path, artifact, version));
             }
         };
         let root = &self.engine.places.root;
@@ -209,11 +255,46 @@ impl Session<'_> {
         let mut withheld = Withheld::new();
         for (shard, versions) in versions {
             let record = self.mirror.record(&shard)?;
-            let is_missing = |(path, _, _): &(RelPath, _, _)| !record.entries.contains_key(path);
-            for (_, artifact, version) in versions.into_iter().filter(is_missing) {
-                withheld.entry(apply::name_of(&artifact)).or_default().insert(version);
+            for (path, artifact, version) in versions {
+                if plan.deletes.contains(&path) || !self.is_published(&artifact, version, &record, plan)? {
+                    withheld.entry(apply::name_of(&artifact)).or_default().insert(version.get());
+                }
             }
         }
         Ok(withheld)
+    }
+
+    /// Whether the index will name a version of our tree: not another one that had the same number and was deleted here.
+    fn is_published(
+        &self,
+        artifact: &Artifact,
+        version: VersionNumber,
+        record: &Record,
+        plan: &PushPlan,
+    ) -> Result<bool, SyncError> {
+        let root = &self.engine.places.root;
+        let (metadata, raw) = (artifact.path(Part::Metadata(version)), artifact.path(Part::Raw(version)));
+        let sent = |path: &RelPath| plan.creates.get(path).or_else(|| plan.writes.get(path));
+        let is_same = |expected: Option<&String>, found: &str| expected.is_none_or(|expected| expected == found);
+        let expected = match (sent(&metadata), record.entries.get(&metadata)) {
+            (Some(sent), _) => Some(&sent.sha256),
+            (None, Some(entry)) => entry.sha256.as_ref(),
+            (None, None) => return Ok(false),
+        };
+        match local::examine(root, &metadata, record.known.get(&metadata), sent(&metadata))? {
+            Local::Present(found) if !is_same(expected, &found.sha256) => {}
+            Local::Present(_) | Local::Absent { .. } => return Ok(true),
+        }
+        // A stream that was appended to has another description, and what was published is its beginning.
+        let (size, expected) = match (sent(&raw), record.entries.get(&raw)) {
+            (Some(sent), _) => (sent.stamp.size, Some(&sent.sha256)),
+            (None, Some(entry)) => (entry.size, entry.sha256.as_ref()),
+            (None, None) => return Ok(false),
+        };
+        match fsutil::digest_beginning(&raw.under(root), size) {
+            Ok(beginning) => Ok(is_same(expected, &beginning.sha256)),
+            Err(error) if error.is_not_found() => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 }

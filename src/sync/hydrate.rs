@@ -1,8 +1,9 @@
 //! Fetching content that a lazy pull left for later (formats.md 4.13).
 
+use super::transfer::Fetched;
 use super::{Engine, SyncError};
 use crate::bucket::BucketError;
-use crate::index::{Known, Verified};
+use crate::index::Known;
 use crate::path::RelPath;
 
 impl Engine {
@@ -15,8 +16,8 @@ impl Engine {
             let Some(shard) = session.mirror.shard_of(path) else { return Ok(false) };
             let mut record = session.mirror.record(&shard)?;
             let Some(entry) = record.entries.get(path).cloned() else { return Ok(false) };
-            let verified: Verified = match self.places.download(&*self.scope, &entry, None).await {
-                Ok(Some(verified)) => verified,
+            let Fetched { verified, version } = match self.places.download(&*self.scope, &entry, None).await {
+                Ok(Some(fetched)) => fetched,
                 // It was fetched meanwhile.
                 Ok(None) => return Ok(true),
                 Err(error) => match error.into_bucket_error("download", path) {
@@ -25,7 +26,8 @@ impl Engine {
                 },
             };
             crate::fsutil::sync_file_system(&self.places.root)?;
-            record.known.insert(path.clone(), Known { last_modified: entry.last_modified, local: Some(verified) });
+            let (last_modified, version) = (entry.last_modified, Some(version));
+            record.known.insert(path.clone(), Known { last_modified, local: Some(verified), version });
             session.mirror.set_record(&shard, &record)?;
             Ok(true)
         })

@@ -165,7 +165,7 @@ fn note(record: &mut Record, path: &RelPath, last_modified: String, held: Verifi
     let known = record.known.get(path).and_then(|known| known.local.as_ref());
     let is_news = known.is_none_or(|known| known.sha256 != held.sha256);
     if is_news {
-        record.known.insert(path.clone(), Known { last_modified, local: Some(held) });
+        record.known.insert(path.clone(), Known { last_modified, local: Some(held), version: None });
     }
     is_news
 }

@@ -227,7 +227,11 @@ mod tests {
         Case {
             path: path.parse().expect("a path"),
             entry: remote.map(|content| entry(path, content)),
-            known: known.map(|content| Known { last_modified: content.to_owned(), local: Some(verified(content, 0)) }),
+            known: known.map(|content| Known {
+                last_modified: content.to_owned(),
+                local: Some(verified(content, 0)),
+                version: None,
+            }),
             local: local.map_or(Local::Absent { is_parent_gone: false }, |(content, time)| {
                 Local::Present(verified(content, time))
             }),
@@ -304,7 +308,7 @@ mod tests {
     #[test]
     fn a_number_that_is_free_again_is_ours_also_if_its_content_was_never_fetched() {
         let mut reused = case(RAW, Some("x"), None, Some(("y", 7)), true);
-        reused.known = Some(Known { last_modified: "x".to_owned(), local: None });
+        reused.known = Some(Known { last_modified: "x".to_owned(), local: None, version: None });
 
         assert_eq!(reused.pull(), PullAction::KeepOurs);
         assert_eq!(reused.push(), PushAction::Write);
@@ -350,7 +354,7 @@ mod tests {
     #[test]
     fn deleting_a_directory_deletes_what_was_never_fetched_of_it() {
         let mut postponed = case(RAW, Some("x"), Some("x"), None, true);
-        postponed.known = Some(Known { last_modified: "x".to_owned(), local: None });
+        postponed.known = Some(Known { last_modified: "x".to_owned(), local: None, version: None });
         assert_eq!(postponed.push(), PushAction::Nothing);
 
         postponed.local = Local::Absent { is_parent_gone: true };
@@ -362,7 +366,7 @@ mod tests {
     #[test]
     fn content_whose_directory_never_arrived_is_not_deleted() {
         let mut postponed = case(RAW, Some("x"), Some("x"), None, true);
-        postponed.known = Some(Known { last_modified: "x".to_owned(), local: None });
+        postponed.known = Some(Known { last_modified: "x".to_owned(), local: None, version: None });
         postponed.local = Local::Absent { is_parent_gone: true };
         postponed.beside = false;
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::in_flight::InFlight;
+use super::push::Uploads;
 use super::{Engine, SyncError};
+use crate::bucket::Version;
 use crate::fsutil;
-use crate::index::{Mirror, Record, ShardId, Verified};
+use crate::index::{Mirror, Record, ShardId};
 use crate::path::RelPath;
 
 /// How long to wait for another process that synchronises the same cache.
@@ -28,8 +30,10 @@ pub(super) struct Session<'a> {
     pub(super) stop: CancellationToken,
     /// Shards of an index that is still to be founded, for files that were found without one.
     pub(super) discovered: Vec<ShardId>,
-    /// New versions that this session has certainly published, with the content it published.
-    pub(super) uploaded: BTreeMap<RelPath, Verified>,
+    /// New versions that are certainly in the datastore, with the content that was sent.
+    pub(super) uploaded: Uploads,
+    /// The objects that this session has written over others.
+    pub(super) rewritten: BTreeMap<RelPath, Version>,
     /// What this session is about to do, and earlier ones did not live to finish.
     pub(super) in_flight: InFlight,
     /// Released when the session ends, also by a crash.
@@ -54,7 +58,8 @@ impl Engine {
                     mirror,
                     stop,
                     discovered: Vec::new(),
-                    uploaded: BTreeMap::new(),
+                    rewritten: BTreeMap::new(),
+                    uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"))?,
                     in_flight: InFlight::open(&self.parts.state, &self.parts.staging)?,
                     _turn: turn,
                 });

@@ -7,7 +7,7 @@ use futures::stream::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::boundary::{self, Crossing};
-use crate::bucket::{Body, Bucket, BucketError, GetOptions, PutMode};
+use crate::bucket::{Body, Bucket, BucketError, GetOptions, Version};
 use crate::data::layout::{Location, Part};
 use crate::data::metadata::{METADATA_BYTES_MAX, Metadata};
 use crate::fsutil::{self, Durability, FileError, Staged};
@@ -21,6 +21,15 @@ pub(super) struct Places {
     pub(super) root: PathBuf,
     /// Where files are staged, on the same file system.
     pub(super) staging: PathBuf,
+}
+
+/// A file that arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    /// The file.
+    pub(super) verified: Verified,
+    /// The object that it was.
+    pub(super) version: Version,
 }
 
 /// A failed transfer of one file.
@@ -53,7 +62,7 @@ impl Places {
         bucket: &dyn Bucket,
         entry: &Entry,
         seen: Option<Stamp>,
-    ) -> Result<Option<Verified>, TransferError> {
+    ) -> Result<Option<Fetched>, TransferError> {
         let mut object = bucket.get(&entry.key, GetOptions::default()).await?;
         let mut staged = Staged::new(&self.staging)?;
         let mut growing = Growing::of(entry);
@@ -85,13 +94,13 @@ impl Places {
             return Ok(None);
         }
         let metadata = std::fs::symlink_metadata(&target).map_err(FileError::at("examine", &target))?;
-        Ok(Some(Verified { stamp: Stamp::from(&metadata), sha256 }))
+        let verified = Verified { stamp: Stamp::from(&metadata), sha256 };
+        Ok(Some(Fetched { verified, version: object.meta.version }))
     }
 
-    /// Sends a file.
-    pub(super) async fn upload(&self, bucket: &dyn Bucket, path: &RelPath, mode: PutMode) -> Result<(), TransferError> {
-        bucket.put(path, Body::File(path.under(&self.root)), mode).await?;
-        Ok(())
+    /// Returns a file as what is sent.
+    pub(super) fn body(&self, path: &RelPath) -> Body {
+        Body::File(path.under(&self.root))
     }
 }
 
@@ -144,21 +153,25 @@ pub(super) fn is_still(file: &Path, seen: Stamp) -> bool {
     std::fs::symlink_metadata(file).is_ok_and(|metadata| Stamp::from(&metadata) == seen)
 }
 
-/// Whether the object has exactly this content: reads it only if its size fits.
-pub(super) async fn has_content(bucket: &dyn Bucket, path: &RelPath, local: &Verified) -> Result<bool, BucketError> {
+/// Returns the object if it has exactly this content: reads it only if its size fits.
+pub(super) async fn holding(
+    bucket: &dyn Bucket,
+    path: &RelPath,
+    local: &Verified,
+) -> Result<Option<Version>, BucketError> {
     let mut object = match bucket.get(path, GetOptions::default()).await {
         Ok(object) => object,
-        Err(BucketError::NotFound { .. }) => return Ok(false),
+        Err(BucketError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     if object.meta.size != local.stamp.size {
-        return Ok(false);
+        return Ok(None);
     }
     let mut hasher = Sha256::new();
     while let Some(chunk) = object.body.next().await {
         hasher.update(&chunk?);
     }
-    Ok(hex::encode(hasher.finalize()) == local.sha256)
+    Ok((hex::encode(hasher.finalize()) == local.sha256).then_some(object.meta.version))
 }
 
 /// Returns the file's modification time as index entries show it.

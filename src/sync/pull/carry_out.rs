@@ -8,19 +8,20 @@ use tracing::{debug, info, warn};
 
 use super::super::in_flight::Intent;
 use super::super::session::Session;
+use super::super::transfer::Fetched;
 use super::super::{Failed, PullReport, Step, SyncError, transfer};
 use super::plan::Planned;
 use crate::bucket::BucketError;
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::fsutil;
-use crate::index::{Entry, Known, Stamp, Verified};
+use crate::index::{Entry, Known, Stamp};
 use crate::path::RelPath;
 
 /// What came of the downloads of a batch.
 #[derive(Debug, Default)]
-struct Fetched {
-    files: BTreeMap<RelPath, Verified>,
+struct Downloads {
+    files: BTreeMap<RelPath, Fetched>,
     failures: Vec<(RelPath, BucketError)>,
     total: usize,
 }
@@ -53,7 +54,7 @@ impl Session<'_> {
         let intents: BTreeMap<RelPath, Intent> = intents.collect();
         let noted: Vec<RelPath> = intents.keys().cloned().collect();
         self.in_flight.begin_pull(intents)?;
-        let mut fetched = Fetched { total: groups.iter().map(Vec::len).sum(), ..Fetched::default() };
+        let mut fetched = Downloads { total: groups.iter().map(Vec::len).sum(), ..Downloads::default() };
         for group in groups {
             self.download(group, &mut fetched, report).await;
         }
@@ -86,7 +87,9 @@ impl Session<'_> {
     async fn compare(&self, planned: &mut Planned) -> Result<(), SyncError> {
         let engine = self.engine;
         let comparisons = stream::iter(std::mem::take(&mut planned.plan.comparisons)).map(|(path, local)| async move {
-            let is_same = transfer::has_content(&*engine.scope, &path, &local).await?;
+            // What a push of ours has created, and did not live to name in an index, need not be looked at.
+            let is_ours = self.uploaded.get(&path) == Some(&local);
+            let is_same = is_ours || transfer::holding(&*engine.scope, &path, &local).await?.is_some();
             Ok::<_, SyncError>((path, local, is_same))
         });
         let concurrent_max = engine.parts.limits.downloads_concurrent_max.max(1);
@@ -103,7 +106,7 @@ impl Session<'_> {
 
     /// Fetches files, some at a time. A damaged one does not keep the others; where the store fails, nothing new is
     /// started.
-    async fn download(&self, downloads: Vec<&Download>, fetched: &mut Fetched, report: &mut PullReport) {
+    async fn download(&self, downloads: Vec<&Download>, fetched: &mut Downloads, report: &mut PullReport) {
         let engine = self.engine;
         let bytes = downloads.iter().map(|(entry, _)| entry.size).sum();
         engine.parts.progress.expect(Step::Download, downloads.len() as u64, bytes);
@@ -114,12 +117,12 @@ impl Session<'_> {
         let mut transfers = transfers.buffer_unordered(engine.parts.limits.downloads_concurrent_max.max(1));
         while let Some((entry, outcome)) = transfers.next().await {
             match outcome.map_err(|error| error.into_bucket_error("download", &entry.key)) {
-                Ok(Some(verified)) => {
+                Ok(Some(file)) => {
                     engine.parts.progress.advance(Step::Download, &entry.key, entry.size);
                     report.downloaded += 1;
-                    report.bytes += verified.stamp.size;
+                    report.bytes += file.verified.stamp.size;
                     report.changed.push(entry.key.clone());
-                    fetched.files.insert(entry.key.clone(), verified);
+                    fetched.files.insert(entry.key.clone(), file);
                 }
                 Ok(None) => info!(path = %entry.key, "changed here while it was fetched; the next pull looks again"),
                 Err(BucketError::NotFound { .. }) => {
@@ -170,7 +173,7 @@ impl Session<'_> {
     fn record(
         &self,
         planned: Planned,
-        fetched: &BTreeMap<RelPath, Verified>,
+        fetched: &BTreeMap<RelPath, Fetched>,
         report: &mut PullReport,
     ) -> Result<bool, SyncError> {
         let Planned { shard, mut record, plan } = planned;
@@ -197,23 +200,26 @@ impl Session<'_> {
             record.known.shift_remove(&path);
         }
         for (entry, _) in &plan.downloads {
-            let Some(verified) = fetched.get(&entry.key) else {
+            let Some(Fetched { verified, version }) = fetched.get(&entry.key) else {
                 is_settled &= report.dangling.contains(&entry.key);
                 continue;
             };
             is_settled &= entry.sha256.as_ref().is_none_or(|expected| *expected == verified.sha256);
-            let known = Known { last_modified: entry.last_modified.clone(), local: Some(verified.clone()) };
+            let (local, version) = (Some(verified.clone()), Some(version.clone()));
+            let known = Known { last_modified: entry.last_modified.clone(), local, version };
             record.known.insert(entry.key.clone(), known);
         }
         for (path, verified) in plan.verified {
             if let Some(entry) = record.entries.get(&path) {
-                let known = Known { last_modified: entry.last_modified.clone(), local: Some(verified) };
+                let known = record.known.get(&path).filter(|known| known.last_modified == entry.last_modified);
+                let version = known.and_then(|known| known.version.clone());
+                let known = Known { last_modified: entry.last_modified.clone(), local: Some(verified), version };
                 record.known.insert(path, known);
             }
         }
         for entry in plan.postponed {
             report.postponed += 1;
-            record.known.insert(entry.key, Known { last_modified: entry.last_modified, local: None });
+            record.known.insert(entry.key, Known { last_modified: entry.last_modified, local: None, version: None });
         }
         self.mirror.set_record(&shard, &record)?;
         Ok(is_settled)

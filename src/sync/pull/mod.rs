@@ -42,7 +42,7 @@ impl Engine {
 impl Session<'_> {
     /// Pulls what changed; exactly one request if nothing did.
     async fn pull(&mut self, depth: Depth) -> Result<PullReport, SyncError> {
-        match self.engine.index.probe(self.mirror.head()).await? {
+        match self.engine.index.probe(&self.mirror.head().to_probe(self.engine.parts.clock.now())).await? {
             Probe::Changed(seen) => self.catch_up(seen, depth).await,
             Probe::Unchanged if depth == Depth::Content && !self.mirror.head().is_hydrated => {
                 // An earlier pull left content for later (trap T5): this one asked for it.
@@ -69,7 +69,8 @@ impl Session<'_> {
             return Err(SyncError::IndexGone { namespace: self.engine.parts.namespace.clone() });
         }
         let unfinished: Vec<_> = self.in_flight.pulling().filter_map(|path| self.mirror.shard_of(path)).collect();
-        let refreshed = self.engine.index.refresh(&mut self.mirror, seen, unfinished).await?;
+        let refreshed =
+            self.engine.index.refresh(&mut self.mirror, seen, unfinished, self.engine.parts.clock.now()).await?;
         let mut shards = refreshed.shards;
         if depth == Depth::Content && !old.is_hydrated {
             shards.extend(refreshed.head.shards());

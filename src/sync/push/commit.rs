@@ -9,19 +9,24 @@ use super::super::session::Session;
 use super::super::watermark::DirtySet;
 use super::super::{PushReport, SyncError, transfer};
 use super::plan::PushPlan;
-use crate::bucket::{BucketError, PutMode};
+use super::upload::Way;
+use crate::bucket::BucketError;
+use crate::index::replace::{self, Before};
 use crate::index::{Change, Entry, Known, Layout, Probe, ShardId, Verified};
 use crate::lock::Held;
 use crate::path::RelPath;
 
 impl Session<'_> {
     /// The critical section: look again, write what is rewritten in place, commit, publish the catalog, delete.
+    ///
+    /// Returns whether the index held what this cache does not know of, although it had looked: somebody ignores the lock, or
+    /// a listing lags behind. Then the catalog is not published, which would take theirs away.
     pub(super) async fn commit(
         &mut self,
         held: &Held<'_>,
         dirty: &DirtySet,
         report: &mut PushReport,
-    ) -> Result<(), SyncError> {
+    ) -> Result<bool, SyncError> {
         if let Probe::Changed(seen) = self.engine.index.probe(self.mirror.head()).await?
             && !(seen.layout() == Layout::Absent && self.mirror.head().layout == Layout::Absent)
         {
@@ -29,7 +34,7 @@ impl Session<'_> {
             self.catch_up_before_push(seen, report).await?;
             if !was_founded {
                 // Without an index, others took what we sent for theirs, and may have deleted it since.
-                self.uploaded.clear();
+                self.uploaded.clear()?;
             }
         }
         let mut plan = self.plan_push(dirty)?;
@@ -37,26 +42,39 @@ impl Session<'_> {
         self.upload_versions(&mut plan, dirty, report).await?;
         held.check()?;
         self.in_flight.begin_push(plan.intents())?;
-        self.upload(plan.writes.keys().cloned().collect(), &plan, PutMode::Overwrite, report).await?;
+        let over = Way::Over { before: &plan.before, held: Some(held) };
+        let refused = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
+        held.check()?;
+        if let Some(path) = refused.first() {
+            return Err(BucketError::Precondition { key: path.to_string() }.into());
+        }
         let changes = self.changes(&plan);
         let engine = self.engine;
         let export = engine.rendered_export(|| self.unpublished(&plan))?;
+        let before_export = self.before_export()?;
+        self.uploaded.give_up()?;
         let mut commit = engine.index.begin(&mut self.mirror, held);
         commit.apply(changes).await?;
-        if let Some(export) = &export {
-            held.check()?;
-            let entry = engine.publish(export).await?;
-            commit.apply(vec![Change::Upsert(entry)]).await?;
+        let published = match export.filter(|_| !commit.has_met_others()) {
+            Some(export) => Some(engine.publish(export, before_export, held).await?),
+            None => None,
+        };
+        if let Some(published) = &published {
+            commit.apply(vec![Change::Upsert(published.entry.clone())]).await?;
             report.exported = true;
         }
+        let has_met_others = commit.has_met_others();
         commit.finish(engine.parts.clock.now()).await?;
-        if let Some(export) = export {
-            engine.record_export(&export)?;
+        if let Some(published) = published {
+            self.record_export(published)?;
         }
         self.record_verified(&plan)?;
+        self.uploaded.clear()?;
         held.check()?;
-        let deletions = plan.deletes.into_iter().map(|path| async move {
-            let outcome = engine.scope.delete(&path, None).await;
+        let mut before = plan.before;
+        let deletions = plan.deletes.into_iter().map(|path| (before.remove(&path).unwrap_or_default(), path));
+        let deletions = deletions.map(|(before, path)| async move {
+            let outcome = replace::delete(&*engine.scope, &path, before, held).await;
             (path, outcome)
         });
         let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
@@ -71,7 +89,8 @@ impl Session<'_> {
                 }
             }
         }
-        Ok(self.in_flight.end_push(|path| left.contains(path))?)
+        self.in_flight.end_push(|path| left.contains(path))?;
+        Ok(has_met_others)
     }
 
     /// Returns the index changes of a plan whose files are uploaded.
@@ -105,16 +124,25 @@ impl Session<'_> {
         for (shard, facts) in by_shard {
             let mut record = self.mirror.record(&shard)?;
             for (path, fact) in facts {
-                let last_modified = record.entries.get(path).map(|entry| entry.last_modified.clone());
+                let entry = record.entries.get(path);
+                let last_modified = entry.map(|entry| entry.last_modified.clone());
+                let sent = || self.uploaded.version(path).or_else(|| self.rewritten.get(path)).cloned();
+                let seen = || match Before::of(entry, record.known.get(path)) {
+                    Before::Version(version) => Some(version),
+                    Before::Absent | Before::Only(_) | Before::Unknown => None,
+                };
                 let known = match (fact, last_modified) {
                     // A commit that met others' changes leaves the entries to the next look at the index.
-                    (Fact::Published(verified), last_modified) => Some((verified, last_modified.unwrap_or_default())),
-                    (Fact::Found(verified), Some(last_modified)) => Some((verified, last_modified)),
+                    (Fact::Published(verified), last_modified) => {
+                        Some((verified, last_modified.unwrap_or_default(), sent()))
+                    }
+                    (Fact::Found(verified), Some(last_modified)) => Some((verified, last_modified, seen())),
                     (Fact::Found(_), None) | (Fact::Deleted, _) => None,
                 };
                 match known {
-                    Some((verified, last_modified)) => {
-                        record.known.insert(path.clone(), Known { last_modified, local: Some(verified.clone()) });
+                    Some((verified, last_modified, version)) => {
+                        let known = Known { last_modified, local: Some(verified.clone()), version };
+                        record.known.insert(path.clone(), known);
                     }
                     None => {
                         record.known.shift_remove(path);

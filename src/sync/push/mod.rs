@@ -8,6 +8,7 @@
 mod commit;
 mod plan;
 mod upload;
+mod uploads;
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -18,6 +19,10 @@ use super::{Engine, PushReport, SyncError};
 use crate::index::{Head, Layout, Probe, Record, Seen, ShardId};
 
 pub(super) use plan::PushPlan;
+pub(super) use uploads::Uploads;
+
+/// How often a push looks again at what others published while it did not see it.
+const ROUNDS_MAX: u32 = 3;
 
 impl Engine {
     pub(super) async fn push(&self, stop: CancellationToken) -> Result<PushReport, SyncError> {
@@ -28,15 +33,21 @@ impl Engine {
 impl Session<'_> {
     /// Pushes what is dirty; exactly one request if nothing is.
     async fn push(&mut self) -> Result<PushReport, SyncError> {
-        let mut report = PushReport::default();
+        self.push_in(ROUNDS_MAX, PushReport::default()).await
+    }
+
+    /// Pushes, and again if the commit met what this cache did not know of: the catalog shows that as well.
+    async fn push_in(&mut self, rounds_left: u32, mut report: PushReport) -> Result<PushReport, SyncError> {
         let (dirty, mark) = self.engine.parts.watermark.snapshot()?;
         let is_export_due = self.engine.is_export_due()?;
         let is_idle = dirty.is_empty() && !is_export_due && self.in_flight.pushing().is_empty();
-        match self.engine.index.probe(self.mirror.head()).await? {
+        let head = self.mirror.head();
+        let head = if is_idle { head.clone() } else { head.to_probe(self.engine.parts.clock.now()) };
+        match self.engine.index.probe(&head).await? {
             Probe::Unchanged => {}
             Probe::Changed(seen) if seen.layout() == Layout::Absent && self.mirror.head().layout != Layout::Absent => {
                 self.forget_everything()?;
-                return Box::pin(self.push()).await;
+                return Box::pin(self.push_in(rounds_left, report)).await;
             }
             // Nothing to say: what others published is for a pull to fetch.
             Probe::Changed(_) if is_idle => {}
@@ -51,10 +62,14 @@ impl Session<'_> {
         let is_export_due = self.engine.is_export_due()?;
         if !plan.is_empty() || is_export_due {
             let lock = self.engine.parts.lock.stopping_with(self.stop.clone());
-            lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await?;
+            let has_met_others = lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await?;
+            if has_met_others && rounds_left > 0 {
+                return Box::pin(self.push_in(rounds_left - 1, report)).await;
+            }
         } else {
             self.record_verified(&plan)?;
             self.in_flight.end_push(|_| false)?;
+            self.uploaded.clear()?;
         }
         report.strays = plan.strays;
         self.engine.parts.watermark.clear(mark)?;

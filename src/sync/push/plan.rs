@@ -11,6 +11,7 @@ use super::super::report::Stray;
 use super::super::session::Session;
 use super::super::watermark::DirtySet;
 use super::super::{SyncError, local};
+use crate::index::replace::Before;
 use crate::index::{Entry, Layout, Record, ShardId, Verified};
 use crate::path::RelPath;
 
@@ -18,8 +19,10 @@ use crate::path::RelPath;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::sync) struct PushPlan {
     pub(in crate::sync) creates: BTreeMap<RelPath, Verified>,
-    pub(super) writes: BTreeMap<RelPath, Verified>,
-    pub(super) deletes: BTreeSet<RelPath>,
+    pub(in crate::sync) writes: BTreeMap<RelPath, Verified>,
+    pub(in crate::sync) deletes: BTreeSet<RelPath>,
+    /// The objects that are written over or deleted, as they are before.
+    pub(super) before: BTreeMap<RelPath, Before>,
     /// Entries of an index that was never published.
     pub(super) discovered: Vec<Entry>,
     pub(super) verified: BTreeMap<RelPath, Verified>,
@@ -68,7 +71,7 @@ impl Session<'_> {
         for shard in self.mirror.head().shards().chain(self.discovered.iter().cloned()).filter(may_hold) {
             by_shard.entry(shard).or_default();
         }
-        for path in self.in_flight.pushing().keys() {
+        for path in self.in_flight.pushing().keys().chain(self.uploaded.paths()) {
             if let Some(shard) = self.mirror.shard_of(path) {
                 by_shard.entry(shard).or_default().insert(path.clone());
             }
@@ -112,7 +115,13 @@ impl Session<'_> {
         let is_named_dirty = dirty.is_named(&path);
         let (entry, was_beside_held) = (record.entries.get(&path), was_beside_held(&path, record));
         let facts = Facts { path: &path, entry, known, local: &local, is_named_dirty, was_beside_held };
-        match (self.settled(&facts), local) {
+        let action = self.settled(&facts);
+        if matches!(action, PushAction::Write | PushAction::Delete) {
+            let created = self.uploaded.version(&path).filter(|_| entry.is_none());
+            let before = created.map_or_else(|| Before::of(entry, known), |version| Before::Only(version.clone()));
+            plan.before.insert(path.clone(), before);
+        }
+        match (action, local) {
             (PushAction::Create, Local::Present(verified)) => {
                 plan.creates.insert(path, verified);
             }
@@ -138,6 +147,8 @@ impl Session<'_> {
             // It was put back, and the entry that we remember may be gone.
             return PushAction::Write;
         }
+        let is_gone = matches!(facts.local, Local::Absent { .. });
+        let was_pushed = intent.is_some() || self.uploaded.get(facts.path).is_some();
         match (intent, action, facts.entry) {
             // The entry is right, but the object may have been rewritten for an entry that never was.
             (Some(Intent::Write(sha256)), PushAction::Verified, Some(entry))
@@ -147,7 +158,7 @@ impl Session<'_> {
             }
             // Nobody that we know of names the object that the push left. It may have been written, or not deleted, and a
             // shard that ran ahead of its meta object may name it.
-            (Some(_), PushAction::Nothing, None) if matches!(facts.local, Local::Absent { .. }) => PushAction::Delete,
+            (_, PushAction::Nothing, None) if is_gone && was_pushed => PushAction::Delete,
             _ => action,
         }
     }

@@ -3,21 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use tracing::debug;
 
 use super::super::session::Session;
-use super::super::transfer::{self, TransferError};
+use super::super::transfer;
 use super::super::watermark::DirtySet;
 use super::super::{Failed, PullReport, PushReport, Step, SyncError};
 use super::plan::PushPlan;
-use crate::bucket::{BucketError, PutMode};
+use crate::bucket::{BucketError, PutMode, Version};
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
+use crate::index::replace::{self, Before};
 use crate::index::{IndexError, Verified};
+use crate::lock::Held;
 use crate::path::RelPath;
 
 /// How often version numbers are changed because others took them first.
 const RENUMBER_ROUNDS_MAX: u32 = 20;
+
+/// How files are written.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// None of them may exist.
+    Create,
+    /// Over what is there, as [`replace::put`] does.
+    Over { before: &'a BTreeMap<RelPath, Before>, held: Option<&'a Held<'a>> },
+}
 
 impl Session<'_> {
     /// Creates the files of new versions; gives them other numbers where somebody was first.
@@ -29,7 +39,7 @@ impl Session<'_> {
     ) -> Result<(), SyncError> {
         for _ in 0..RENUMBER_ROUNDS_MAX {
             self.upload_grown(plan, report).await?;
-            let waiting = plan.creates.iter().filter(|(path, verified)| self.uploaded.get(*path) != Some(*verified));
+            let waiting = plan.creates.iter().filter(|(path, verified)| self.uploaded.get(path) != Some(*verified));
             // The description claims the number: whoever creates it owns the version.
             let is_claim = |path: &RelPath| path.file_name() == layout::METADATA_FILE;
             let (claims, contents): (Vec<_>, Vec<_>) = waiting.map(|(path, _)| path.clone()).partition(is_claim);
@@ -49,11 +59,16 @@ impl Session<'_> {
     /// Sends again what this push created and what grew since.
     async fn upload_grown(&mut self, plan: &PushPlan, report: &mut PushReport) -> Result<(), SyncError> {
         let has_grown = |(path, verified): &(&RelPath, &Verified)| {
-            self.uploaded.get(*path).is_some_and(|uploaded| uploaded != *verified)
+            self.uploaded.get(path).is_some_and(|uploaded| uploaded != *verified)
         };
         let grown: Vec<RelPath> = plan.creates.iter().filter(has_grown).map(|(path, _)| path.clone()).collect();
-        self.upload(grown.clone(), plan, PutMode::Overwrite, report).await?;
-        self.note_uploaded(grown, plan);
+        let before = |path: &RelPath| Some((path.clone(), Before::Only(self.uploaded.version(path)?.clone())));
+        let before = grown.iter().filter_map(before).collect();
+        let refused = self.upload(grown, plan, Way::Over { before: &before, held: None }, report).await?;
+        for path in refused {
+            // Somebody else has the number now; creating the file will tell.
+            self.uploaded.remove(&path);
+        }
         Ok(())
     }
 
@@ -82,12 +97,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn note_uploaded(&mut self, paths: impl IntoIterator<Item = RelPath>, plan: &PushPlan) {
-        for path in paths {
-            if let Some(verified) = plan.creates.get(&path) {
-                self.uploaded.insert(path, verified.clone());
-            }
+    /// Notes an object that the datastore has.
+    fn note_written(&mut self, path: RelPath, version: Version, plan: &PushPlan) -> Result<(), SyncError> {
+        match plan.creates.get(&path) {
+            Some(verified) => self.uploaded.insert(path, verified.clone(), version)?,
+            None => drop(self.rewritten.insert(path, version)),
         }
+        Ok(())
     }
 
     /// Uploads files that must not exist yet; returns the versions whose files exist with other content.
@@ -97,36 +113,38 @@ impl Session<'_> {
         plan: &PushPlan,
         report: &mut PushReport,
     ) -> Result<BTreeSet<(Artifact, VersionNumber)>, SyncError> {
-        let refused: BTreeSet<_> =
-            self.upload(paths.clone(), plan, PutMode::Create, report).await?.into_iter().collect();
-        self.note_uploaded(paths.into_iter().filter(|path| !refused.contains(path)), plan);
+        let refused = self.upload(paths, plan, Way::Create, report).await?;
         let engine = self.engine;
         let comparisons = stream::iter(refused).map(|path| async move {
             // A push that was killed may have created it: the same content is ours.
-            let is_same = match plan.creates.get(&path) {
-                Some(verified) => transfer::has_content(&*engine.scope, &path, verified).await?,
-                None => false,
+            let same = match plan.creates.get(&path) {
+                Some(verified) => transfer::holding(&*engine.scope, &path, verified).await?,
+                None => None,
             };
-            Ok::<_, SyncError>((path, is_same))
+            Ok::<_, SyncError>((path, same))
         });
         let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
         let compared: Vec<_> = comparisons.buffer_unordered(concurrent_max).try_collect().await?;
-        let (ours, taken): (Vec<_>, Vec<_>) = compared.into_iter().partition(|(_, is_same)| *is_same);
-        debug!(files = ours.len(), "uploaded before");
-        self.note_uploaded(ours.into_iter().map(|(path, _)| path), plan);
-        Ok(taken.iter().filter_map(|(path, _)| version_of(path)).collect())
+        let mut taken = BTreeSet::new();
+        for (path, same) in compared {
+            match same {
+                Some(version) => self.note_written(path, version, plan)?,
+                None => taken.extend(version_of(&path)),
+            }
+        }
+        Ok(taken)
     }
 
     /// Uploads files, some at a time; returns those that a condition refused. After a failure nothing new is started,
     /// and the error names everything that did not arrive (trap T22).
     pub(super) async fn upload(
-        &self,
+        &mut self,
         paths: Vec<RelPath>,
         plan: &PushPlan,
-        mode: PutMode,
+        way: Way<'_>,
         report: &mut PushReport,
     ) -> Result<Vec<RelPath>, SyncError> {
-        let engine = self.engine;
+        let (engine, stop) = (self.engine, self.stop.clone());
         let size = |path: &RelPath| {
             let verified = plan.creates.get(path).or_else(|| plan.writes.get(path));
             verified.map_or(0, |verified| verified.stamp.size)
@@ -136,35 +154,41 @@ impl Session<'_> {
         let mut waiting: BTreeSet<RelPath> = paths.iter().cloned().collect();
         let (mut refused, mut first_failure) = (Vec::new(), None);
         {
-            let transfers =
-                stream::iter(paths).take_while(|_| std::future::ready(!self.stop.is_cancelled())).map(|path| {
-                    let mode = mode.clone();
-                    async move {
-                        let outcome = engine.places.upload(&*engine.scope, &path, mode).await;
-                        (path, outcome)
-                    }
-                });
+            let transfers = stream::iter(paths).take_while(|_| std::future::ready(!stop.is_cancelled())).map(|path| {
+                let body = engine.places.body(&path);
+                async move {
+                    let outcome = match way {
+                        Way::Create => engine.scope.put(&path, body, PutMode::Create).await,
+                        Way::Over { before, held } => {
+                            let before = before.get(&path).cloned().unwrap_or_default();
+                            replace::put(&*engine.scope, &path, body, before, held).await
+                        }
+                    };
+                    (path, outcome)
+                }
+            });
             let mut transfers = transfers.buffer_unordered(engine.parts.limits.uploads_concurrent_max.max(1));
             while let Some((path, outcome)) = transfers.next().await {
                 match outcome {
-                    Ok(()) => {
+                    Ok(version) => {
                         waiting.remove(&path);
                         report.uploaded += 1;
                         report.bytes += size(&path);
                         engine.parts.progress.advance(Step::Upload, &path, size(&path));
+                        self.note_written(path, version, plan)?;
                     }
-                    Err(TransferError::Bucket(BucketError::Precondition { .. })) => {
+                    Err(BucketError::Precondition { .. }) => {
                         waiting.remove(&path);
                         refused.push(path);
                     }
                     Err(error) => {
-                        first_failure = Some(error.into_bucket_error("upload", &path));
+                        first_failure = Some(error);
                         break;
                     }
                 }
             }
         }
-        if self.stop.is_cancelled() && !waiting.is_empty() {
+        if stop.is_cancelled() && !waiting.is_empty() {
             return Err(SyncError::Interrupted { direction: "push" });
         }
         let Some(source) = first_failure else { return Ok(refused) };

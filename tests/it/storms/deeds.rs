@@ -1,12 +1,14 @@
 //! What people do on machines between synchronisations: at once, and told to the oracle.
 
+use std::time::Duration;
+
 use swamp::data::metadata::{Owner, OwnerType};
 use swamp::data::store::{Content, Draft, StoreError};
 use swamp::fsutil::{self, Durability};
 use swamp::path::RelPath;
 
 use super::machine::{Machine, Seen, artifact};
-use super::oracle::{Fact, Oracle};
+use super::oracle::{Deletion, Fact, Oracle};
 use super::trace::Trace;
 
 /// Models of a namespace, and data names of a model: few, so that machines meet.
@@ -25,6 +27,8 @@ pub(crate) struct Doer<'a> {
     pub(crate) written: &'a mut u32,
     /// Whether writes are announced, as the contract has it.
     pub(crate) is_announcing: bool,
+    /// When the machine began to synchronise last that came to an end.
+    pub(crate) heard: Option<Duration>,
 }
 
 impl Doer<'_> {
@@ -77,7 +81,7 @@ impl Doer<'_> {
         let metadata = saved.expect("saved").metadata;
         self.note(machine, &format!("saves {label} as {artifact} {}", metadata.version));
         let fact = Fact { directory: artifact.directory().to_string(), id: metadata.id, is_tombstone: false };
-        self.oracle.saved(&machine.namespace, fact, &label, &content);
+        self.oracle.saved((machine.who, &machine.namespace), fact, &label, &content);
         machine.engine.refresh_rows(&[artifact].into()).expect("rows");
     }
 
@@ -121,7 +125,13 @@ impl Doer<'_> {
     fn deleted(&self, machine: &Machine, before: &[Seen], is_gone: impl Fn(&Seen) -> bool) {
         for gone in before.iter().filter(|one| is_gone(one)) {
             let has_copy = before.iter().any(|other| other.fact == gone.fact && !is_gone(other));
-            self.oracle.deleted(&machine.namespace, &gone.fact, machine.is_founded() && !has_copy);
+            let deletion = Deletion {
+                who: machine.who,
+                content: gone.content.as_deref(),
+                heard: self.heard,
+                is_only_copy: machine.is_founded() && !has_copy,
+            };
+            self.oracle.deleted(&machine.namespace, &gone.fact, &deletion);
         }
     }
 
@@ -143,7 +153,7 @@ impl Doer<'_> {
             let is_tombstone = one.artifact == source && renamed.source.added.contains(&one.number);
             if is_copy || is_tombstone {
                 let content = one.content.clone().unwrap_or_default();
-                self.oracle.saved(&machine.namespace, one.fact, &label, &content);
+                self.oracle.saved((machine.who, &machine.namespace), one.fact, &label, &content);
             }
         }
         machine.engine.refresh_rows(&[source, target].into()).expect("rows");

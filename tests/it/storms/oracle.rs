@@ -4,6 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::timeline::Who;
 
 /// One version: the directory of its data name, its id, and whether it is a tombstone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,9 +21,21 @@ pub(crate) struct Fact {
 pub(crate) enum Standing {
     Kept,
     Deleted,
-    /// Deleted by one machine while another appended to it, or while nothing but what lies there said what there is:
-    /// both may be right.
+    /// Deleted by one machine while another appended to it, by one that has not heard that it is published, or while
+    /// nothing but what lies there said what there is: both may be right.
     Either,
+}
+
+/// How somebody deleted a version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deletion<'a> {
+    pub(crate) who: Who,
+    /// What was there of it, `None` where a lazy pull left it for later.
+    pub(crate) content: Option<&'a str>,
+    /// When the machine began to synchronise last that came to an end.
+    pub(crate) heard: Option<Duration>,
+    /// Whether nothing else there was the same version.
+    pub(crate) is_only_copy: bool,
 }
 
 /// What is known about one version.
@@ -31,6 +46,10 @@ pub(crate) struct Known {
     /// What was written to it, piece by piece.
     pub(crate) pieces: Vec<String>,
     pub(crate) standing: Standing,
+    /// Who saved it.
+    pub(crate) writer: Who,
+    /// When its writer was told that it is published.
+    pub(crate) published: Option<Duration>,
 }
 
 /// What was written to one file that is rewritten in place.
@@ -66,13 +85,25 @@ impl Oracle {
     }
 
     /// A version was saved and acknowledged.
-    pub(crate) fn saved(&self, namespace: &str, fact: Fact, label: &str, content: &str) {
-        let mut known = Known { label: label.to_owned(), pieces: vec![content.to_owned()], standing: Standing::Kept };
+    pub(crate) fn saved(&self, (writer, namespace): (Who, &str), fact: Fact, label: &str, content: &str) {
+        let (label, pieces) = (label.to_owned(), vec![content.to_owned()]);
+        let mut known = Known { label, pieces, standing: Standing::Kept, writer, published: None };
         let mut books = self.books();
         let versions = &mut books.entry(namespace.to_owned()).or_default().versions;
         // Tombstones have the id of what they bury: there may be several.
         known.pieces.extend(versions.get(&fact).into_iter().flat_map(|before| before.pieces.clone()));
         versions.insert(fact, known);
+    }
+
+    /// A machine that had these versions was told that what it wrote is published.
+    pub(crate) fn published(&self, (who, namespace): (Who, &str), facts: Vec<Fact>, now: Duration) {
+        let mut books = self.books();
+        let versions = &mut books.entry(namespace.to_owned()).or_default().versions;
+        for fact in facts {
+            if let Some(known) = versions.get_mut(&fact).filter(|known| known.writer == who) {
+                known.published = known.published.or(Some(now));
+            }
+        }
     }
 
     /// A piece was appended to a version.
@@ -86,9 +117,15 @@ impl Oracle {
     }
 
     /// A version that a machine saw was deleted there.
-    pub(crate) fn deleted(&self, namespace: &str, fact: &Fact, is_certain: bool) {
+    pub(crate) fn deleted(&self, namespace: &str, fact: &Fact, deletion: &Deletion<'_>) {
         if let Some(known) = self.books().entry(namespace.to_owned()).or_default().versions.get_mut(fact) {
-            known.standing = if known.pieces.len() == 1 && is_certain { Standing::Deleted } else { Standing::Either };
+            let Deletion { who, content, heard, is_only_copy } = *deletion;
+            // Whoever fetched while it was being published may have its description with the content of another.
+            let is_whole = content.is_none_or(|content| known.pieces.iter().all(|piece| content.contains(piece)));
+            let was_told = known.published.is_some_and(|published| heard.is_some_and(|heard| heard >= published));
+            let is_known = was_told || known.writer == who;
+            let is_certain = is_only_copy && is_whole && is_known && known.pieces.len() == 1;
+            known.standing = if is_certain { Standing::Deleted } else { Standing::Either };
         }
     }
 

@@ -1,6 +1,6 @@
 //! One run: a world drawn from a seed, a storm over it, then calm, in which everything must come to rest and be right.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::checks;
 use super::deeds::Doer;
 use super::machine::{Machine, Setup};
 use super::network::Network;
-use super::oracle::Oracle;
+use super::oracle::{Fact, Oracle};
 use super::shelf::{Defect, Shelf};
 use super::tasks::{Tasks, Work};
 use super::timeline::{Step, Timeline, Who};
@@ -59,6 +59,10 @@ pub(crate) struct Run {
     /// Decides who dies, and what else chance decides that is no act.
     rng: fastrand::Rng,
     tasks: Tasks,
+    /// When machines began what they do, and what they had then.
+    begun: BTreeMap<Who, (Duration, Vec<Fact>)>,
+    /// When machines began to synchronise last that came to an end.
+    heard: BTreeMap<Who, Duration>,
     acts: usize,
     written: u32,
     /// Whether everything must succeed.
@@ -110,6 +114,8 @@ impl Run {
             namespaces,
             rng,
             tasks: Tasks::default(),
+            begun: BTreeMap::new(),
+            heard: BTreeMap::new(),
             acts,
             written: 0,
             is_calm: false,
@@ -124,8 +130,8 @@ impl Run {
         for namespace in self.namespaces.clone() {
             let Some(who) = self.machines.iter().position(|machine| machine.namespace == namespace) else { continue };
             let mut rng = fastrand::Rng::with_seed(self.plan.seed);
-            let (written, is_announcing) = (&mut self.written, true);
-            Doer { rng: &mut rng, oracle: &self.oracle, trace: &self.trace, written, is_announcing }
+            let (written, is_announcing, heard) = (&mut self.written, true, None);
+            Doer { rng: &mut rng, oracle: &self.oracle, trace: &self.trace, written, is_announcing, heard }
                 .save(&self.machines[who]);
             self.alone(who, "push", self.machines[who].push());
         }
@@ -187,7 +193,8 @@ impl Run {
 
     fn local(&mut self, who: Who, rng: &mut fastrand::Rng) {
         let (written, is_announcing) = (&mut self.written, self.plan.is_announcing);
-        let mut doer = Doer { rng, oracle: &self.oracle, trace: &self.trace, written, is_announcing };
+        let heard = self.heard.get(&who).copied();
+        let mut doer = Doer { rng, oracle: &self.oracle, trace: &self.trace, written, is_announcing, heard };
         doer.act(&self.machines[who]);
     }
 
@@ -200,13 +207,25 @@ impl Run {
 
     fn begin(&mut self, who: Who, name: &str, work: Work) {
         self.trace.note(format!("machine {who} begins to {name}"));
+        let facts = self.machines[who].seen().into_iter().map(|seen| seen.fact);
+        self.begun.insert(who, (self.timeline.now(), facts.collect()));
         self.tasks.begin(who, name, work);
     }
 
     fn poll(&mut self) {
         for (who, name, outcome) in self.tasks.poll() {
             match outcome {
-                Ok(said) => self.trace.note(format!("machine {who} is done: {name}, {said}")),
+                Ok(said) => {
+                    self.trace.note(format!("machine {who} is done: {name}, {said}"));
+                    let (at, facts) = self.begun.remove(&who).unwrap_or_default();
+                    let namespace = &self.machines[who].namespace;
+                    if name == "push" {
+                        self.oracle.published((who, namespace), facts, self.timeline.now());
+                    }
+                    if matches!(name.as_str(), "push" | "pull" | "pull metadata" | "pull content") {
+                        self.heard.insert(who, at);
+                    }
+                }
                 Err(error) => {
                     let text = format!("machine {who} failed to {name}: {}", chain(&error));
                     // Whatever the weather, no index is damaged. A file may be: its version was deleted and made again.

@@ -78,6 +78,11 @@ impl Shelf {
         self.listing_lag_ms.store(milliseconds, Ordering::Relaxed);
     }
 
+    /// Whether listings lag behind.
+    pub(crate) fn is_listing_late(&self) -> bool {
+        self.listing_lag_ms.load(Ordering::Relaxed) > 0
+    }
+
     pub(crate) fn get(&self, key: &RelPath, options: GetOptions) -> Result<(ObjectMeta, Bytes), BucketError> {
         let object = at_once(self.memory.get(key, options))?;
         let meta = object.meta.clone();

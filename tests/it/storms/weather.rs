@@ -28,8 +28,8 @@ pub(crate) struct Weather {
     pub(crate) listing_lag_ms: u64,
 }
 
-/// What becomes of one request. Only one that says which state it replaces arrives twice, and one without a
-/// condition never after its sender has given up: it would replace anything.
+/// What becomes of one request. It may arrive after its sender has given up; only one that says which state it replaces
+/// arrives twice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fate {
     /// How long it takes to arrive.
@@ -78,7 +78,7 @@ impl Weather {
             slow: some(100),
             stuck: some(20),
             deadly: some(20),
-            listing_lag_ms: 0,
+            listing_lag_ms: u64::from(some(30_000)),
         };
         match rng.u8(0..4) {
             0 => Self { slow: 50, ..Self::CALM },
@@ -106,7 +106,7 @@ impl Weather {
         };
         let is_repeated = is_hit(self.repeated) && request == Request::Update;
         let again = is_repeated.then(|| Duration::from_millis(rng.u64(1..60_000)));
-        let outlives_sender = rng.bool() && request != Request::Write;
+        let outlives_sender = rng.bool();
         Fate { there, back, answer, again, outlives_sender }
     }
 }

@@ -4,6 +4,7 @@ mod catalogs;
 mod commits;
 mod counting;
 mod cut_short;
+mod late;
 mod scripted;
 mod traps;
 pub(crate) mod world;

@@ -1,0 +1,68 @@
+//! Requests that arrive after the lock that they were sent under was lost: they change nothing.
+
+use super::world::{Machine, World};
+
+/// Two machines that have the same files.
+fn two(world: &World) -> (Machine, Machine) {
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.change("files/shared", "first");
+    one.change("files/doomed", "first");
+    one.push();
+    other.pull();
+    (one, other)
+}
+
+/// While a push of `one` is about to write or delete `part`, its lock is taken and `other` pushes.
+fn overtaken(world: &World, part: &str, one: &Machine, other: Machine) {
+    let thief = world.clone();
+    world.before_write_of(part, move || {
+        thief.forget_locks();
+        other.push();
+    });
+    drop(one.try_push());
+    world.heal();
+}
+
+/// What a machine that is new to the namespace finds.
+fn found(world: &World, file: &str) -> Option<String> {
+    let reader = world.machine("infra", &format!("reader of {}", file.replace('/', " ")));
+    reader.pull();
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+    reader.tree().get(file).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[test]
+fn a_write_that_arrives_late_does_not_undo_a_newer_one() {
+    let world = World::namespaced();
+    let (one, other) = two(&world);
+    one.change("files/shared", "late");
+    other.change("files/shared", "newer");
+
+    overtaken(&world, "files/shared", &one, other);
+
+    assert_eq!(found(&world, "files/shared").as_deref(), Some("newer"));
+}
+
+#[test]
+fn a_deletion_that_arrives_late_does_not_take_a_newer_file() {
+    let world = World::namespaced();
+    let (one, other) = two(&world);
+    one.remove("files/doomed");
+    other.change("files/doomed", "newer");
+
+    overtaken(&world, "files/doomed", &one, other);
+
+    assert_eq!(found(&world, "files/doomed").as_deref(), Some("newer"));
+}
+
+#[test]
+fn a_catalog_that_is_published_late_does_not_replace_a_newer_one() {
+    let world = World::namespaced();
+    let (one, other) = two(&world);
+    one.put("vpc", "late", "x");
+    other.put("vpc", "newer", "y");
+
+    overtaken(&world, ".catalog-export.json", &one, other);
+
+    assert_eq!(world.exported_names("infra"), ["newer"]);
+}
