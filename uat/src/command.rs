@@ -39,9 +39,10 @@ impl Outcome {
             .unwrap_or_else(|error| panic!("stdout is not one JSON document ({error}): {:?}", self.text()))
     }
 
-    /// Returns standard error as the one JSON document that errors are with `--json`.
+    /// Returns the one JSON document that an error is with `--json`: the end of standard error, after whatever was logged.
     pub fn error(&self) -> Value {
-        serde_json::from_str(&self.stderr)
+        let start = self.stderr.find("\n{").map_or(0, |end| end + 1);
+        serde_json::from_str(&self.stderr[start..])
             .unwrap_or_else(|error| panic!("stderr is not one JSON document ({error}): {:?}", self.stderr))
     }
 }

@@ -14,15 +14,18 @@
 mod binary;
 mod command;
 mod datastore;
+mod disk;
 mod files;
 mod machine;
 mod mounted;
 mod scene;
 mod transcript;
+pub mod tree;
 
 pub use binary::swamp;
 pub use command::{COMMAND_SECONDS_MAX, Outcome, Running};
 pub use datastore::{Backend, Datastore};
+pub use disk::SmallDisk;
 pub use files::{files_below, files_containing};
 pub use machine::{Machine, Repository};
 pub use mounted::{MOUNT_PATIENCE, Mounted};

@@ -5,6 +5,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::datastore::{Backend, Datastore};
+use crate::disk::SmallDisk;
 use crate::machine::{Machine, Repository};
 use crate::transcript::Transcript;
 
@@ -38,6 +39,11 @@ impl Scene {
     pub fn machine(&self, name: &str) -> Machine {
         let root = self.root.path().join("machines").join(name);
         Machine::new(name, root, self.datastore.environment(), &self.transcript)
+    }
+
+    /// Gives a machine that is still to be made a small disk of its own, of so many mebibytes.
+    pub fn small_disk(&self, machine: &str, mebibytes: u64) -> SmallDisk {
+        SmallDisk::new(&self.root.path().join("machines").join(machine), mebibytes)
     }
 
     /// Makes a repository on a machine of its own, set up on the datastore under `namespace`.

@@ -12,7 +12,6 @@ mod query;
 mod report;
 mod sql;
 mod sync;
-mod tree;
 mod usage;
 
 use std::path::PathBuf;

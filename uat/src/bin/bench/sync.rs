@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use swamp_testbed::counters::Counters;
 use swamp_testbed::proxy::Proxy;
-use swamp_uat::{Backend, Repository, Scene};
+use swamp_uat::{Backend, Repository, Scene, tree};
 
 use crate::catalog;
 use crate::report::{Host, Report, Run};
-use crate::tree;
 use crate::usage::{Usage, measured};
 
 /// Starts of `swamp --version`, the least any command costs.
@@ -66,7 +65,7 @@ fn at_rtt(files: u64, rtt_ms: u64) -> Vec<Run> {
         let marker = writer.marker().replace(&scene.datastore().endpoint(), &proxy.endpoint());
         writer.write_marker(&marker);
     }
-    let there = tree::fill(&writer, files);
+    let there = tree::fill(&writer, "bench", files);
     let reader = scene.machine("reader").clone_of(&writer);
     let measure = |operation: &'static str, repository: &Repository, mode: &str| {
         server.reset_counters();

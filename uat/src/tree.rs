@@ -7,23 +7,25 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files::files_below;
+use crate::machine::Repository;
 use sha2::{Digest as _, Sha256};
-use swamp_uat::{Repository, files_below};
 
 /// Models the artifacts belong to; each has a shard of its own.
-pub(crate) const MODELS: u64 = 20;
+pub const MODELS: u64 = 20;
 
 /// Files of one artifact of one version: `raw`, `metadata.yaml`, `latest`.
-pub(crate) const FILES_PER_ARTIFACT: u64 = 3;
+pub const FILES_PER_ARTIFACT: u64 = 3;
 
-/// Fills the writer's tree with artifacts of at least `files` files; returns how many files there are.
-pub(crate) fn fill(writer: &Repository, files: u64) -> u64 {
+/// Fills the tree of a writer of `namespace` with artifacts of at least `files` files; returns how many files there are.
+pub fn fill(writer: &Repository, namespace: &str, files: u64) -> u64 {
     let artifacts = files.div_ceil(FILES_PER_ARTIFACT).max(MODELS);
     for model in 0..MODELS {
         writer.put_with(&model_name(model), "sample", &content(model), &["--type", "bench/file"]);
     }
-    let tree = tree_of(writer);
-    let models = tree.join("bench/data/bench/file");
+    let cache = cache_of(writer, namespace);
+    let tree = tree_of(writer, namespace);
+    let models = tree.join("data/bench/file");
     let mut directories: Vec<PathBuf> =
         fs::read_dir(&models).expect("the layout is documented").map(|entry| entry.expect("readable").path()).collect();
     directories.sort();
@@ -31,12 +33,17 @@ pub(crate) fn fill(writer: &Repository, files: u64) -> u64 {
         let model = &directories[usize::try_from(number % MODELS).expect("a small number")];
         copy_artifact(&model.join("sample"), &model.join(format!("artifact-{number:06}")), number);
     }
-    forget_what_is_dirty(writer);
+    forget_what_is_dirty(&cache);
     u64::try_from(files_below(&tree).len()).expect("a small number")
 }
 
+/// Returns where the files of a namespace are in a machine's cache.
+pub fn tree_of(repository: &Repository, namespace: &str) -> PathBuf {
+    cache_of(repository, namespace).join("tree").join(namespace)
+}
+
 /// Returns the name of a model.
-pub(crate) fn model_name(number: u64) -> String {
+pub fn model_name(number: u64) -> String {
     format!("model-{number:02}")
 }
 
@@ -77,20 +84,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Returns the directory of the writer's cache: the one with a tree, among those of datastores it had before.
-fn cache_of(writer: &Repository) -> PathBuf {
+fn cache_of(writer: &Repository, namespace: &str) -> PathBuf {
     let below = |directory: PathBuf| {
         fs::read_dir(directory).expect("the cache is there").map(|entry| entry.expect("readable").path())
     };
     let mut caches = below(writer.machine().root().join("swamp-home/caches")).flat_map(below);
-    caches.find(|cache| cache.join("tree/bench/data").is_dir()).expect("the layout is documented")
+    caches.find(|cache| cache.join("tree").join(namespace).join("data").is_dir()).expect("the layout is documented")
 }
 
-fn tree_of(writer: &Repository) -> PathBuf {
-    cache_of(writer).join("tree")
-}
-
-fn forget_what_is_dirty(writer: &Repository) {
-    let state = cache_of(writer).join("state");
+fn forget_what_is_dirty(cache: &Path) {
+    let state = cache.join("state");
     let records: Vec<PathBuf> = fs::read_dir(&state)
         .expect("the cache has state")
         .map(|entry| entry.expect("readable").path())
