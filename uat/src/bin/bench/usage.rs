@@ -4,11 +4,14 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use swamp_uat::{Outcome, Repository};
 use wait4::Wait4 as _;
+
+/// How long a measured command may take.
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// What the kernel says about a finished command.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -38,8 +41,9 @@ pub(crate) fn run(target: &Path, program: &[String]) -> ExitCode {
 /// Runs a command that must succeed and returns what it said and what it used.
 pub(crate) fn measured(repository: &Repository, args: &[&str]) -> (Outcome, Usage) {
     let target = target_of(repository);
-    let outcome = repository.through(&wrapper(&target)).ok(args);
-    (outcome, written(&target))
+    let through = repository.through(&wrapper(&target));
+    let outcome = through.start(args).finish_within(PATIENCE);
+    (through.expect(outcome, 0), written(&target))
 }
 
 /// Runs this program with other arguments, which must succeed, and returns what it printed and what it used.
