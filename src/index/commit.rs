@@ -27,14 +27,20 @@ pub enum Change {
     /// This file is there now.
     Upsert(Entry),
     /// This file is gone.
-    Remove(RelPath),
+    Remove {
+        /// Which file.
+        path: RelPath,
+        /// The contents that it had here, by their SHA-256: another in its place is somebody else's, and stays. `None` for a
+        /// file that is rewritten in place: whatever it is, it goes.
+        held: Option<Vec<String>>,
+    },
 }
 
 impl Change {
     fn path(&self) -> &RelPath {
         match self {
             Self::Upsert(entry) => &entry.key,
-            Self::Remove(path) => path,
+            Self::Remove { path, .. } => path,
         }
     }
 }
@@ -118,6 +124,11 @@ impl Commit<'_> {
     /// Whether a shard held what this cache has not reconciled.
     pub fn has_met_others(&self) -> bool {
         self.staged.values().any(|written| written.is_merged)
+    }
+
+    /// Whether the index will name a file, as far as shards were touched.
+    pub fn names(&self, path: &RelPath) -> bool {
+        self.staged.values().any(|written| written.entries.contains_key(path))
     }
 
     /// Publishes everything applied, and brings the mirror in step with it.
@@ -278,8 +289,11 @@ impl Index {
         &self,
         shard: ShardId,
         mut written: Written,
-        changes: Vec<Change>,
+        mut changes: Vec<Change>,
     ) -> Result<(ShardId, Written), IndexError> {
+        let removed = changes.iter().filter(|change| matches!(change, Change::Remove { .. }));
+        let known: BTreeMap<RelPath, Option<Entry>> =
+            removed.map(|change| (change.path().clone(), written.entries.get(change.path()).cloned())).collect();
         for _ in 0..ATTEMPTS_MAX {
             merge(&mut written.entries, &changes);
             let payload = Payload::Bytes(shard_bytes(&written.entries).into());
@@ -295,6 +309,16 @@ impl Index {
             if let Some((body, version)) = self.read_shard(&shard).await? {
                 written.is_merged |= body.entries != written.entries;
                 written.entries = body.entries;
+                // What others put in the place of a file that is removed is theirs.
+                changes.retain(|change| match change {
+                    Change::Remove { path, held } => {
+                        let (now, then) = (written.entries.get(path), known.get(path).and_then(Option::as_ref));
+                        let sha256 = now.and_then(|entry| entry.sha256.as_ref());
+                        let is_ours = |sha256| held.as_ref().is_none_or(|held| held.contains(sha256));
+                        now == then || sha256.is_none_or(is_ours)
+                    }
+                    Change::Upsert(_) => true,
+                });
                 written.version = Some(version);
             } else {
                 // Others emptied it: what it held is gone.
@@ -314,7 +338,7 @@ fn merge(entries: &mut Entries, changes: &[Change]) {
                 removed.remove(&entry.key);
                 entries.insert(entry.key.clone(), entry.clone());
             }
-            Change::Remove(path) => {
+            Change::Remove { path, .. } => {
                 removed.insert(path);
             }
         }

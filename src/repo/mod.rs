@@ -202,6 +202,7 @@ impl Repo {
                 downloads_concurrent_max: options.downloads_concurrent_max.unwrap_or(transfers.pull_concurrency),
                 uploads_concurrent_max: options.uploads_concurrent_max.unwrap_or(transfers.push_concurrency),
                 deadline: options.deadline.unwrap_or(self.environment.sync_timeout()),
+                ..Limits::default()
             },
             stop: options.stop,
         }))

@@ -48,13 +48,20 @@ pub struct Limits {
     pub downloads_concurrent_max: usize,
     /// Files sent at a time.
     pub uploads_concurrent_max: usize,
+    /// Files of new versions that one commit publishes, give or take a version: bounds memory.
+    pub creations_max: usize,
     /// How long one direction may take.
     pub deadline: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { downloads_concurrent_max: 50, uploads_concurrent_max: 25, deadline: Duration::from_mins(5) }
+        Self {
+            downloads_concurrent_max: 50,
+            uploads_concurrent_max: 25,
+            creations_max: 20_000,
+            deadline: Duration::from_mins(5),
+        }
     }
 }
 

@@ -256,7 +256,7 @@ impl Session<'_> {
         for (shard, versions) in versions {
             let record = self.mirror.record(&shard)?;
             for (path, artifact, version) in versions {
-                if plan.deletes.contains(&path) || !self.is_published(&artifact, version, &record, plan)? {
+                if plan.deletes.contains_key(&path) || !self.is_published(&artifact, version, &record, plan)? {
                     withheld.entry(apply::name_of(&artifact)).or_default().insert(version.get());
                 }
             }

@@ -174,6 +174,24 @@ pub(super) async fn holding(
     Ok((hex::encode(hasher.finalize()) == local.sha256).then_some(object.meta.version))
 }
 
+/// Returns the object if it has one of these contents, by their SHA-256.
+pub(super) async fn with_content(
+    bucket: &dyn Bucket,
+    path: &RelPath,
+    contents: &[String],
+) -> Result<Option<Version>, BucketError> {
+    let mut object = match bucket.get(path, GetOptions::default()).await {
+        Ok(object) => object,
+        Err(BucketError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut hasher = Sha256::new();
+    while let Some(chunk) = object.body.next().await {
+        hasher.update(&chunk?);
+    }
+    Ok(contents.contains(&hex::encode(hasher.finalize())).then_some(object.meta.version))
+}
+
 /// Returns the file's modification time as index entries show it.
 pub(super) fn modified(file: &Path) -> Option<String> {
     let modified = std::fs::symlink_metadata(file).ok()?.modified().ok()?;

@@ -16,17 +16,29 @@ use crate::index::{Change, Entry, Known, Layout, Probe, ShardId, Verified};
 use crate::lock::Held;
 use crate::path::RelPath;
 
+/// What a commit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// All there was.
+    Wholly,
+    /// As much as is created at a time.
+    Partly,
+    /// All there was, but the index held what this cache does not know of, although it had looked: somebody ignores the lock,
+    /// or a listing lags behind. The catalog is not published, which would take theirs away.
+    Overtaken,
+}
+
 impl Session<'_> {
     /// The critical section: look again, write what is rewritten in place, commit, publish the catalog, delete.
     ///
-    /// Returns whether the index held what this cache does not know of, although it had looked: somebody ignores the lock, or
-    /// a listing lags behind. Then the catalog is not published, which would take theirs away.
+    /// A plan that is a part of what there is creates versions and nothing else: what leads to them, and the catalog, follow
+    /// with the last part.
     pub(super) async fn commit(
         &mut self,
         held: &Held<'_>,
         dirty: &DirtySet,
         report: &mut PushReport,
-    ) -> Result<bool, SyncError> {
+    ) -> Result<Committed, SyncError> {
         if let Probe::Changed(seen) = self.engine.index.probe(self.mirror.head()).await?
             && !(seen.layout() == Layout::Absent && self.mirror.head().layout == Layout::Absent)
         {
@@ -50,7 +62,7 @@ impl Session<'_> {
         }
         let changes = self.changes(&plan);
         let engine = self.engine;
-        let export = engine.rendered_export(|| self.unpublished(&plan))?;
+        let export = if plan.is_partial { None } else { engine.rendered_export(|| self.unpublished(&plan))? };
         let before_export = self.before_export()?;
         self.uploaded.give_up()?;
         let mut commit = engine.index.begin(&mut self.mirror, held);
@@ -64,6 +76,7 @@ impl Session<'_> {
             report.exported = true;
         }
         let has_met_others = commit.has_met_others();
+        plan.deletes.retain(|path, _| !commit.names(path));
         commit.finish(engine.parts.clock.now()).await?;
         if let Some(published) = published {
             self.record_export(published)?;
@@ -71,10 +84,33 @@ impl Session<'_> {
         self.record_verified(&plan)?;
         self.uploaded.clear()?;
         held.check()?;
+        let is_partial = plan.is_partial;
+        let left = self.delete_unnamed(plan, held, report).await;
+        self.in_flight.end_push(|path| left.contains(path))?;
+        Ok(match (is_partial, has_met_others) {
+            (true, _) => Committed::Partly,
+            (false, true) => Committed::Overtaken,
+            (false, false) => Committed::Wholly,
+        })
+    }
+
+    /// Deletes the objects that no index names any more; returns those that are left.
+    async fn delete_unnamed(&self, plan: PushPlan, held: &Held<'_>, report: &mut PushReport) -> BTreeSet<RelPath> {
+        let engine = self.engine;
         let mut before = plan.before;
-        let deletions = plan.deletes.into_iter().map(|path| (before.remove(&path).unwrap_or_default(), path));
-        let deletions = deletions.map(|(before, path)| async move {
-            let outcome = replace::delete(&*engine.scope, &path, before, held).await;
+        let deletions =
+            plan.deletes.into_iter().map(|(path, contents)| (before.remove(&path).unwrap_or_default(), path, contents));
+        let deletions = deletions.map(|(before, path, contents)| async move {
+            let scope = &*engine.scope;
+            let outcome = match (before, contents) {
+                // Others create versions without the lock: what is there now may be theirs.
+                (Before::Absent, Some(contents)) => match transfer::with_content(scope, &path, &contents).await {
+                    Ok(Some(version)) => replace::delete(scope, &path, Before::Only(version), held).await,
+                    found => found.map(drop),
+                },
+                (Before::Version(version), Some(_)) => replace::delete(scope, &path, Before::Only(version), held).await,
+                (before, _) => replace::delete(scope, &path, before, held).await,
+            };
             (path, outcome)
         });
         let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
@@ -89,8 +125,7 @@ impl Session<'_> {
                 }
             }
         }
-        self.in_flight.end_push(|path| left.contains(path))?;
-        Ok(has_met_others)
+        left
     }
 
     /// Returns the index changes of a plan whose files are uploaded.
@@ -107,7 +142,9 @@ impl Session<'_> {
             })
         });
         let discovered = plan.discovered.iter().cloned().map(Change::Upsert);
-        discovered.chain(uploaded).chain(plan.deletes.iter().cloned().map(Change::Remove)).collect()
+        let removed = plan.deletes.iter();
+        let removed = removed.map(|(path, held)| Change::Remove { path: path.clone(), held: held.clone() });
+        discovered.chain(uploaded).chain(removed).collect()
     }
 
     /// Writes down that local and remote are the same.
@@ -115,7 +152,7 @@ impl Session<'_> {
         let mut by_shard: BTreeMap<ShardId, Vec<(&RelPath, Fact<'_>)>> = BTreeMap::new();
         let published = plan.creates.iter().chain(&plan.writes).map(|(path, it)| (path, Fact::Published(it)));
         let found = plan.verified.iter().map(|(path, it)| (path, Fact::Found(it)));
-        let deleted = plan.deletes.iter().map(|path| (path, Fact::Deleted));
+        let deleted = plan.deletes.keys().map(|path| (path, Fact::Deleted));
         for (path, fact) in published.chain(found).chain(deleted) {
             if let Some(shard) = self.mirror.shard_of(path) {
                 by_shard.entry(shard).or_default().push((path, fact));

@@ -18,6 +18,7 @@ use super::session::Session;
 use super::{Engine, PushReport, SyncError};
 use crate::index::{Head, Layout, Probe, Record, Seen, ShardId};
 
+use commit::Committed;
 pub(super) use plan::PushPlan;
 pub(super) use uploads::Uploads;
 
@@ -36,7 +37,8 @@ impl Session<'_> {
         self.push_in(ROUNDS_MAX, PushReport::default()).await
     }
 
-    /// Pushes, and again if the commit met what this cache did not know of: the catalog shows that as well.
+    /// Pushes, and again if there is more than is created at a time, or if the commit met what this cache did not know of:
+    /// the catalog shows that as well.
     async fn push_in(&mut self, rounds_left: u32, mut report: PushReport) -> Result<PushReport, SyncError> {
         let (dirty, mark) = self.engine.parts.watermark.snapshot()?;
         let is_export_due = self.engine.is_export_due()?;
@@ -60,18 +62,23 @@ impl Session<'_> {
         self.upload_versions(&mut plan, &dirty, &mut report).await?;
         // Catching up or renumbering may have changed what the catalog says.
         let is_export_due = self.engine.is_export_due()?;
+        report.strays = std::mem::take(&mut plan.strays);
         if !plan.is_empty() || is_export_due {
+            // Planned anew under the lock.
+            drop(plan);
             let lock = self.engine.parts.lock.stopping_with(self.stop.clone());
-            let has_met_others = lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await?;
-            if has_met_others && rounds_left > 0 {
-                return Box::pin(self.push_in(rounds_left - 1, report)).await;
+            match lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await? {
+                Committed::Partly => return Box::pin(self.push_in(rounds_left, report)).await,
+                Committed::Overtaken if rounds_left > 0 => {
+                    return Box::pin(self.push_in(rounds_left - 1, report)).await;
+                }
+                Committed::Overtaken | Committed::Wholly => {}
             }
         } else {
             self.record_verified(&plan)?;
             self.in_flight.end_push(|_| false)?;
             self.uploaded.clear()?;
         }
-        report.strays = plan.strays;
         self.engine.parts.watermark.clear(mark)?;
         Ok(report)
     }

@@ -20,13 +20,16 @@ use crate::path::RelPath;
 pub(in crate::sync) struct PushPlan {
     pub(in crate::sync) creates: BTreeMap<RelPath, Verified>,
     pub(in crate::sync) writes: BTreeMap<RelPath, Verified>,
-    pub(in crate::sync) deletes: BTreeSet<RelPath>,
+    /// Files of versions with the contents that this cache held, or was about to publish.
+    pub(in crate::sync) deletes: BTreeMap<RelPath, Option<Vec<String>>>,
     /// The objects that are written over or deleted, as they are before.
     pub(super) before: BTreeMap<RelPath, Before>,
     /// Entries of an index that was never published.
     pub(super) discovered: Vec<Entry>,
     pub(super) verified: BTreeMap<RelPath, Verified>,
     pub(super) strays: Vec<Stray>,
+    /// Whether there is more to create than is created at a time: then nothing but new versions is planned.
+    pub(super) is_partial: bool,
 }
 
 impl PushPlan {
@@ -34,7 +37,7 @@ impl PushPlan {
     pub(super) fn intents(&self) -> BTreeMap<RelPath, Intent> {
         let written = self.creates.iter().chain(&self.writes);
         let written = written.map(|(path, verified)| (path.clone(), Intent::Write(verified.sha256.clone())));
-        written.chain(self.deletes.iter().map(|path| (path.clone(), Intent::Delete))).collect()
+        written.chain(self.deletes.keys().map(|path| (path.clone(), Intent::Delete))).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,7 +83,17 @@ impl Session<'_> {
         for (shard, mut paths) in by_shard {
             let record = self.completed_record(&shard)?;
             paths.extend(record.known.keys().filter(|path| dirty.is_named(path)).cloned());
+            let mut directory = None;
             for path in paths {
+                // The files of a version stay together.
+                let is_next = directory.replace(path.parent()).is_none_or(|directory| directory != path.parent());
+                if is_next && plan.creates.len() >= self.engine.parts.limits.creations_max {
+                    plan.is_partial = true;
+                    plan.writes.clear();
+                    plan.deletes.clear();
+                    plan.before.clear();
+                    return Ok(plan);
+                }
                 self.plan_file(path, &record, dirty, &mut plan)?;
             }
         }
@@ -129,10 +142,24 @@ impl Session<'_> {
                 plan.writes.insert(path, verified);
             }
             (PushAction::Verified, Local::Present(verified)) => {
-                plan.verified.insert(path, verified);
+                let is_recorded = known.is_some_and(|known| {
+                    let is_current = entry.is_some_and(|entry| entry.last_modified == known.last_modified);
+                    is_current && known.local.as_ref() == Some(&verified)
+                });
+                if !is_recorded {
+                    plan.verified.insert(path, verified);
+                }
             }
             (PushAction::Delete, _) => {
-                plan.deletes.insert(path);
+                let noted = match self.in_flight.pushing().get(&path) {
+                    Some(Intent::Write(sha256)) => Some(sha256),
+                    Some(Intent::Delete) | None => None,
+                };
+                let held = [known.and_then(|known| known.local.as_ref()), self.uploaded.get(&path)];
+                let held = held.into_iter().flatten().map(|held| &held.sha256).chain(noted);
+                let is_version = boundary::crossing(&path) == Crossing::Immutable;
+                let held = is_version.then(|| held.cloned().collect());
+                plan.deletes.insert(path, held);
             }
             (PushAction::Nothing | PushAction::Create | PushAction::Write | PushAction::Verified, _) => {}
         }

@@ -27,8 +27,9 @@ const FIRST_ACT: Duration = Duration::from_mins(1);
 /// How long after the last deed everything that was sent has arrived, and every lock has expired.
 const AFTERMATH: Duration = Duration::from_mins(6);
 
-/// How often everybody pulls and pushes in the calm: once to say all, once to hear all, once to see that nothing is left.
-const ROUNDS: usize = 3;
+/// How often everybody pulls and pushes in the calm: once to complete what was begun, which others may find half done, once
+/// to say all, once to hear all, once to see that nothing is left.
+const ROUNDS: usize = 4;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -267,13 +268,13 @@ impl Run {
         self.trace.note("calm");
         self.drain();
         self.timeline.pass(AFTERMATH);
-        self.is_calm = true;
         for who in 0..self.machines.len() {
             if self.rng.bool() {
                 self.machines[who].reopen();
             }
         }
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            self.is_calm = round > 0;
             for who in 0..self.machines.len() {
                 self.alone(who, "pull", self.machines[who].pull(Depth::Content));
                 self.alone(who, "push", self.machines[who].push());

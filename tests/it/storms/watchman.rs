@@ -52,7 +52,10 @@ impl Watchman {
         if let Some(name) = key.as_str().strip_prefix(&prefix(namespace)) {
             if name == EXPORT {
                 let rows = shelf.bytes(key.as_str()).map(|bytes| rows(&bytes)).unwrap_or_default();
-                self.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(who, rows);
+                let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                // What others wrote and did not live to commit is gone.
+                pending.retain(|other, _| self.namespace(*other) != namespace);
+                pending.insert(who, rows);
             } else if name == "_index/_meta.json" {
                 self.check_export(who, namespace, shelf.is_listing_late());
             }
