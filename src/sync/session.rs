@@ -59,7 +59,7 @@ impl Engine {
                     stop,
                     discovered: Vec::new(),
                     rewritten: BTreeMap::new(),
-                    uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"))?,
+                    uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"), &self.parts.staging)?,
                     in_flight: InFlight::open(&self.parts.state, &self.parts.staging)?,
                     _turn: turn,
                 });

@@ -6,14 +6,14 @@
 //! requests, never data.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Version;
-use crate::fsutil::{self, FileError};
+use crate::fsutil::{self, Durability, FileError};
 use crate::index::Verified;
 use crate::path::RelPath;
 
@@ -29,6 +29,7 @@ struct Created {
 #[derive(Debug, Default)]
 pub(in crate::sync) struct Uploads {
     path: PathBuf,
+    staging: PathBuf,
     /// Open for appending once something was.
     journal: Option<File>,
     files: BTreeMap<RelPath, (Verified, Version)>,
@@ -36,8 +37,8 @@ pub(in crate::sync) struct Uploads {
 
 impl Uploads {
     /// Reads what earlier sessions left; a line that is not whole, and everything after it, counts for nothing.
-    pub(in crate::sync) fn open(path: &Path) -> Result<Self, FileError> {
-        let mut uploads = Self { path: path.to_owned(), ..Self::default() };
+    pub(in crate::sync) fn open(path: &Path, staging: &Path) -> Result<Self, FileError> {
+        let mut uploads = Self { path: path.to_owned(), staging: staging.to_owned(), ..Self::default() };
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(uploads),
             file => file.map_err(FileError::at("read", path))?,
@@ -103,12 +104,8 @@ impl Uploads {
         let lines = self.files.clone().into_iter();
         let lines = lines.map(|(path, (content, version))| Created { path, content, version });
         let text: Vec<u8> = lines.flat_map(|line| to_bytes(&line)).collect();
-        let write = || {
-            let mut journal = File::create(&self.path)?;
-            journal.write_all(&text)?;
-            Ok(journal)
-        };
-        write().map_err(FileError::at("write", &self.path))
+        fsutil::write_atomic(&self.path, &text, &self.staging, Durability::Relaxed)?;
+        OpenOptions::new().append(true).open(&self.path).map_err(FileError::at("write", &self.path))
     }
 }
 
