@@ -22,7 +22,7 @@ on_every_server!(
 const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
 
 /// How long a synchronisation may take, in seconds, and how long the story waits for its end.
-const TIMEOUT: (&str, Duration) = ("4", Duration::from_secs(30));
+const TIMEOUT: (&str, Duration) = ("3", Duration::from_secs(30));
 
 fn put_all(writer: &Repository, round: &str) {
     for name in NAMES {
@@ -52,8 +52,8 @@ fn cut_off(scene: &Scene, repository: &Repository, args: &[&str], fault: Fault, 
 }
 
 /// Returns points from the first of so many requests to the last but two, with which a push gives the lock back.
-fn points(requests: u64) -> [u64; 4] {
-    [1, requests / 3, requests * 2 / 3, requests - 2]
+fn points(requests: u64) -> [u64; 3] {
+    [1, requests / 2, requests - 2]
 }
 
 fn push_through(scene: &Scene, fault: Fault) {
