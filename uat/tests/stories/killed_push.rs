@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use swamp_testbed::counters::Counters;
-use swamp_uat::{Repository, Scene, files_below, on_every_server, tree};
-
-on_every_server!(a_push_of_five_thousand_files_is_killed_a_hundred_times_and_arrives_whole);
+use swamp_uat::{Backend, Repository, Scene, files_below, tree};
 
 const FILES: u64 = 5_000;
 
@@ -38,7 +36,9 @@ fn kill(scene: &Scene, writer: &Repository, requests: u64, moment: Duration) -> 
     server.counters()
 }
 
-fn a_push_of_five_thousand_files_is_killed_a_hundred_times_and_arrives_whole(scene: &Scene) {
+#[test]
+fn a_push_of_five_thousand_files_is_killed_a_hundred_times_and_arrives_whole() {
+    let scene = &Scene::new(Backend::S3);
     let writer = scene.repository("ana", "infra");
     let files = tree::fill(&writer, "infra", FILES);
     let (versions, artifacts) = (files / 3 * 2, files / 3);
