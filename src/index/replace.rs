@@ -12,7 +12,7 @@ use crate::path::RelPath;
 use super::{Entry, Known};
 
 /// How often a request is sent with the state that is found then.
-const ATTEMPTS_MAX: u32 = 4;
+pub(crate) const ATTEMPTS_MAX: u32 = 4;
 
 /// What an object is before it is replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -31,6 +31,12 @@ pub use machine::{Machine, Repository};
 pub use mounted::{MOUNT_PATIENCE, Mounted};
 pub use scene::Scene;
 
+/// A reproducible, ill-behaved number.
+pub fn scrambled(number: u64) -> u64 {
+    let mixed = (number ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 31)
+}
+
 /// Makes a test of every story named on each of the backends: a directory, S3, GCS.
 #[macro_export]
 macro_rules! on_every_backend {

@@ -35,6 +35,14 @@ impl Scene {
         !matches!(self.datastore, Datastore::Directory(_))
     }
 
+    /// Returns how many requests the server gets while `action` runs.
+    pub fn requests_of(&self, action: impl FnOnce()) -> u64 {
+        let server = self.datastore.server();
+        server.reset_counters();
+        action();
+        server.counters().total()
+    }
+
     /// Returns a machine with the credentials of the datastore.
     pub fn machine(&self, name: &str) -> Machine {
         let root = self.root.path().join("machines").join(name);

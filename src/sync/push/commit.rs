@@ -12,7 +12,7 @@ use super::plan::PushPlan;
 use super::upload::Way;
 use crate::bucket::BucketError;
 use crate::index::replace::{self, Before};
-use crate::index::{Change, Entry, Known, Layout, Probe, ShardId, Verified};
+use crate::index::{Change, Entry, IndexError, Known, Layout, Probe, ShardId, Verified};
 use crate::lock::Held;
 use crate::path::RelPath;
 
@@ -57,8 +57,9 @@ impl Session<'_> {
         let over = Way::Over { before: &plan.before, held: Some(held) };
         let refused = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
         held.check()?;
-        if let Some(path) = refused.first() {
-            return Err(BucketError::Precondition { key: path.to_string() }.into());
+        if !refused.is_empty() {
+            // The lock is ours: somebody writes without it.
+            return Err(IndexError::Contended { attempts: replace::ATTEMPTS_MAX }.into());
         }
         let changes = self.changes(&plan);
         let engine = self.engine;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use swamp_testbed::counters::Counters;
-use swamp_uat::{Backend, Repository, Scene, files_below, tree};
+use swamp_uat::{Backend, Repository, Scene, files_below, scrambled, tree};
 
 const FILES: u64 = 5_000;
 
@@ -12,12 +12,6 @@ const KILLS: u64 = 100;
 
 /// A command that takes longer to get on by a few requests hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A reproducible, ill-behaved number.
-fn scrambled(number: u64) -> u64 {
-    let mixed = (number ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 31)
-}
 
 /// Returns what lies in `data/` by its path in the namespace.
 fn data(files: BTreeMap<String, Vec<u8>>, namespace: &str) -> Vec<(String, Vec<u8>)> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use swamp_uat::{Backend, MOUNT_PATIENCE, Mounted, Repository, Scene};
+use swamp_uat::{Backend, MOUNT_PATIENCE, Mounted, Repository, Scene, scrambled};
 
 /// How often the mount is killed.
 const ROUNDS: u64 = 200;
@@ -19,12 +19,6 @@ const DIRECTORY: &str = "infra/files/load";
 
 /// What was acknowledged as durable: path to content.
 type Synced = BTreeMap<String, Vec<u8>>;
-
-/// A reproducible, ill-behaved number.
-fn scrambled(number: u64) -> u64 {
-    let mixed = (number ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 31)
-}
 
 /// Writes, replaces and removes files until the mount dies; returns what was acknowledged after a sync, and what may or may
 /// not have happened because the mount died during it.

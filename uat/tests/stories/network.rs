@@ -30,14 +30,6 @@ fn put_all(writer: &Repository, round: &str) {
     }
 }
 
-/// Returns how many requests `action` sends.
-fn requests_of(scene: &Scene, action: impl FnOnce()) -> u64 {
-    let server = scene.datastore().server();
-    server.reset_counters();
-    action();
-    server.counters().total()
-}
-
 /// Runs a command from whose n-th request on the fault meets everything; it must fail in time and say what to do.
 fn cut_off(scene: &Scene, repository: &Repository, args: &[&str], fault: Fault, from: u64) -> Value {
     let server = scene.datastore().server();
@@ -61,7 +53,7 @@ fn push_through(scene: &Scene, fault: Fault) {
     put_all(&writer, "0");
     writer.push();
     put_all(&writer, "of a push as it should be");
-    let requests = requests_of(scene, || drop(writer.push()));
+    let requests = scene.requests_of(|| drop(writer.push()));
 
     for point in points(requests) {
         put_all(&writer, &point.to_string());
@@ -95,7 +87,7 @@ fn pull_through(scene: &Scene, fault: Fault) {
     writer.push();
     let requests = {
         let probe = scene.machine("probe").clone_of(&writer);
-        requests_of(scene, || drop(probe.pull()))
+        scene.requests_of(|| drop(probe.pull()))
     };
 
     for point in points(requests) {
@@ -146,7 +138,7 @@ fn a_catalog_pull_whose_network_goes_keeps_the_rows_it_had(scene: &Scene) {
     owner.push();
     let requests = {
         let probe = scene.machine("probe").clone_of(&reader);
-        requests_of(scene, || drop(probe.ok(&["datastore", "catalog", "pull"])))
+        scene.requests_of(|| drop(probe.ok(&["datastore", "catalog", "pull"])))
     };
 
     for point in 1..=requests {
@@ -166,7 +158,7 @@ fn foreign_content_without_a_network_is_an_error_and_comes_later(scene: &Scene) 
     owner.push();
     reader.ok(&["datastore", "catalog", "pull"]);
     let get = ["data", "get", "security:vault", "motd"];
-    let requests = requests_of(scene, || drop(reader.ok(&get)));
+    let requests = scene.requests_of(|| drop(reader.ok(&get)));
     for point in 1..=requests {
         cut_off(scene, &reader, &get, Fault::Reset, point);
         cut_off(scene, &reader, &get, Fault::TruncatedBody, point);

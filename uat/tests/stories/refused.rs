@@ -26,19 +26,12 @@ fn expired(scene: &Scene, repository: &Repository, args: &[&str], from: u64) -> 
     error
 }
 
-fn requests_of(scene: &Scene, action: impl FnOnce()) -> u64 {
-    let server = scene.datastore().server();
-    server.reset_counters();
-    action();
-    server.counters().total()
-}
-
 fn credentials_that_expire_in_a_push_are_told_and_the_next_push_completes_it(scene: &Scene) {
     let writer = scene.repository("ana", "infra");
     writer.put("probe", "alpha", b"0");
     writer.push();
     writer.put("probe", "alpha", b"as it should be");
-    let requests = requests_of(scene, || drop(writer.push()));
+    let requests = scene.requests_of(|| drop(writer.push()));
 
     // The last request gives the lock back, and no longer decides about anything.
     for point in 1..requests - 1 {
@@ -60,7 +53,7 @@ fn credentials_that_expire_in_a_pull_are_told_and_the_next_pull_completes_it(sce
     writer.push();
     let requests = {
         let probe = scene.machine("probe").clone_of(&writer);
-        requests_of(scene, || drop(probe.pull()))
+        scene.requests_of(|| drop(probe.pull()))
     };
 
     for point in 1..=requests {

@@ -18,17 +18,10 @@ fn pushed(scene: &Scene) -> Repository {
     writer
 }
 
-/// Returns how many requests `action` sent.
-fn cost(scene: &Scene, action: impl FnOnce()) -> u64 {
-    scene.datastore().server().reset_counters();
-    action();
-    scene.datastore().server().counters().total()
-}
-
 fn a_push_with_nothing_to_do_costs_one_request(scene: &Scene) {
     let writer = pushed(scene);
 
-    let requests = cost(scene, || assert_eq!(writer.push()["filesPushed"], 0));
+    let requests = scene.requests_of(|| assert_eq!(writer.push()["filesPushed"], 0));
 
     assert_eq!(requests, 1);
 }
@@ -38,8 +31,8 @@ fn a_pull_with_nothing_to_do_costs_one_request(scene: &Scene) {
     let reader = scene.machine("ben").clone_of(&writer);
     reader.pull();
 
-    let of_the_reader = cost(scene, || assert_eq!(reader.pull()["filesPulled"], 0));
-    let of_the_writer = cost(scene, || assert_eq!(writer.pull()["filesPulled"], 0));
+    let of_the_reader = scene.requests_of(|| assert_eq!(reader.pull()["filesPulled"], 0));
+    let of_the_writer = scene.requests_of(|| assert_eq!(writer.pull()["filesPulled"], 0));
 
     assert_eq!((of_the_reader, of_the_writer), (1, 1));
 }
@@ -47,14 +40,14 @@ fn a_pull_with_nothing_to_do_costs_one_request(scene: &Scene) {
 fn a_push_of_one_change_does_not_grow_with_the_namespace(scene: &Scene) {
     let writer = pushed(scene);
     writer.put("probe", "a", b"changed");
-    let small = cost(scene, || drop(writer.push()));
+    let small = scene.requests_of(|| drop(writer.push()));
     for model in 0..12 {
         writer.put(&format!("model-{model}"), "result", b"more");
     }
     writer.push();
     writer.put("probe", "a", b"changed again");
 
-    let large = cost(scene, || drop(writer.push()));
+    let large = scene.requests_of(|| drop(writer.push()));
 
     assert_eq!(large, small);
 }
@@ -62,7 +55,7 @@ fn a_push_of_one_change_does_not_grow_with_the_namespace(scene: &Scene) {
 fn reading_costs_no_request(scene: &Scene) {
     let writer = pushed(scene);
 
-    let requests = cost(scene, || {
+    let requests = scene.requests_of(|| {
         writer.listed("probe");
         writer.get("probe", "a");
         writer.json(&["data", "search", "a"]);
