@@ -65,7 +65,7 @@ impl Session<'_> {
         let engine = self.engine;
         let export = if plan.is_partial { None } else { engine.rendered_export(|| self.unpublished(&plan))? };
         let before_export = self.before_export()?;
-        self.uploaded.give_up()?;
+        self.uploaded.give_up(|path| plan.settles(path))?;
         let mut commit = engine.index.begin(&mut self.mirror, held);
         commit.apply(changes).await?;
         let published = match export.filter(|_| !commit.has_met_others()) {
@@ -83,12 +83,11 @@ impl Session<'_> {
             self.record_export(published)?;
         }
         self.record_verified(&plan)?;
-        self.uploaded.clear()?;
+        self.uploaded.forget(|path| plan.settles(path));
         held.check()?;
-        let is_partial = plan.is_partial;
-        let left = self.delete_unnamed(plan, held, report).await;
-        self.in_flight.end_push(|path| left.contains(path))?;
-        Ok(match (is_partial, has_met_others) {
+        let left = self.delete_unnamed(&mut plan, held, report).await;
+        self.in_flight.end_push(|path| left.contains(path) || !plan.settles(path))?;
+        Ok(match (plan.is_partial, has_met_others) {
             (true, _) => Committed::Partly,
             (false, true) => Committed::Overtaken,
             (false, false) => Committed::Wholly,
@@ -96,11 +95,11 @@ impl Session<'_> {
     }
 
     /// Deletes the objects that no index names any more; returns those that are left.
-    async fn delete_unnamed(&self, plan: PushPlan, held: &Held<'_>, report: &mut PushReport) -> BTreeSet<RelPath> {
+    async fn delete_unnamed(&self, plan: &mut PushPlan, held: &Held<'_>, report: &mut PushReport) -> BTreeSet<RelPath> {
         let engine = self.engine;
-        let mut before = plan.before;
+        let (before, deletes) = (&mut plan.before, std::mem::take(&mut plan.deletes));
         let deletions =
-            plan.deletes.into_iter().map(|(path, contents)| (before.remove(&path).unwrap_or_default(), path, contents));
+            deletes.into_iter().map(|(path, contents)| (before.remove(&path).unwrap_or_default(), path, contents));
         let deletions = deletions.map(|(before, path, contents)| async move {
             let scope = &*engine.scope;
             let outcome = match (before, contents) {

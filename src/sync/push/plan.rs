@@ -40,6 +40,11 @@ impl PushPlan {
         written.chain(self.deletes.keys().map(|path| (path.clone(), Intent::Delete))).collect()
     }
 
+    /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create.
+    pub(super) fn settles(&self, path: &RelPath) -> bool {
+        !self.is_partial || self.creates.contains_key(path)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.creates.is_empty() && self.writes.is_empty() && self.deletes.is_empty() && self.discovered.is_empty()
     }

@@ -79,16 +79,24 @@ impl Uploads {
         self.files.remove(path);
     }
 
-    /// Gives the journal up; this session still knows what it says.
-    pub(super) fn give_up(&mut self) -> Result<(), FileError> {
+    /// Gives up what the journal says of files that a commit is about to name; this session still knows it.
+    pub(super) fn give_up(&mut self, is_named: impl Fn(&RelPath) -> bool) -> Result<(), FileError> {
         self.journal = None;
-        fsutil::remove_file(&self.path).map(drop)
+        if self.files.keys().all(&is_named) {
+            return fsutil::remove_file(&self.path).map(drop);
+        }
+        self.write(|path| !is_named(path))
+    }
+
+    /// Forgets files that a commit has named.
+    pub(super) fn forget(&mut self, is_named: impl Fn(&RelPath) -> bool) {
+        self.files.retain(|path, _| !is_named(path));
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) -> Result<(), FileError> {
         self.files.clear();
-        self.give_up()
+        self.give_up(|_| true)
     }
 
     fn append(&mut self, line: &Created) -> Result<(), FileError> {
@@ -101,11 +109,19 @@ impl Uploads {
 
     /// Opens the journal, written anew: the end of what was found may be half a line.
     fn reopened(&self) -> Result<File, FileError> {
-        let lines = self.files.clone().into_iter();
-        let lines = lines.map(|(path, (content, version))| Created { path, content, version });
-        let text: Vec<u8> = lines.flat_map(|line| to_bytes(&line)).collect();
-        fsutil::write_atomic(&self.path, &text, &self.staging, Durability::Relaxed)?;
+        self.write(|_| true)?;
         OpenOptions::new().append(true).open(&self.path).map_err(FileError::at("write", &self.path))
+    }
+
+    fn write(&self, is_kept: impl Fn(&RelPath) -> bool) -> Result<(), FileError> {
+        let files = self.files.iter().filter(|(path, _)| is_kept(path));
+        let lines = files.map(|(path, (content, version))| Created {
+            path: path.clone(),
+            content: content.clone(),
+            version: version.clone(),
+        });
+        let text: Vec<u8> = lines.flat_map(|line| to_bytes(&line)).collect();
+        fsutil::write_atomic(&self.path, &text, &self.staging, Durability::Relaxed)
     }
 }
 

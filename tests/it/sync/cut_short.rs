@@ -15,12 +15,20 @@ fn rewriting(world: &World, namespace: &str) -> Machine {
 
 /// Lets a push die at each of its requests in turn, each in a namespace of its own, and reopens the machine.
 fn each_dead_push(start: impl Fn(&World, &str) -> Machine, then: impl Fn(&World, &str, &Machine)) {
+    each_dead_push_in(World::namespaced, start, then);
+}
+
+fn each_dead_push_in(
+    new: fn() -> World,
+    start: impl Fn(&World, &str) -> Machine,
+    then: impl Fn(&World, &str, &Machine),
+) {
     let requests = {
-        let probe = World::namespaced();
+        let probe = new();
         let writer = start(&probe, "probe");
         probe.requests_of(|| drop(writer.push()))
     };
-    let world = World::namespaced();
+    let world = new();
     for request in 1..=requests {
         let namespace = format!("n{request}");
         let writer = start(&world, &namespace);
@@ -159,6 +167,30 @@ fn versions_deleted_after_a_push_that_died_do_not_come_back() {
         |reader| reader.try_read("vpc", "added"),
         None,
     );
+}
+
+#[test]
+fn versions_deleted_after_a_push_that_died_do_not_come_back_with_the_first_part_of_the_next() {
+    let start = |world: &World, namespace: &str| {
+        let writer = world.machine(namespace, "writer");
+        writer.put("vpc", "kept", "x");
+        writer.push();
+        writer.put("vpc", "added", "x");
+        writer
+    };
+    each_dead_push_in(World::in_parts, start, |world, namespace, writer| {
+        writer.delete("vpc", "added");
+        writer.put("vpc", "one", "x");
+        writer.put("vpc", "two", "x");
+        writer.push();
+
+        let reader = world.machine(namespace, "reader");
+        reader.pull();
+        assert_eq!(reader.try_read("vpc", "added"), None, "{namespace}");
+        assert_eq!(reader.tree(), writer.tree(), "{namespace}");
+        assert_eq!(world.dangling_entries(namespace), Vec::<String>::new(), "{namespace}");
+        assert_eq!(world.unnamed_files(namespace), Vec::<String>::new(), "{namespace}");
+    });
 }
 
 #[test]

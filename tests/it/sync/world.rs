@@ -34,6 +34,7 @@ pub(crate) struct World {
     memory: SharedBucket,
     scripted: Arc<Scripted>,
     clock: Arc<dyn Clock>,
+    limits: Limits,
 }
 
 #[derive(Clone)]
@@ -56,7 +57,13 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let memory: SharedBucket = Arc::new(MemoryBucket::new(Arc::clone(&clock)));
         let scripted = Arc::new(Scripted::new(Arc::clone(&memory)));
-        Self { directory: Arc::new(tempfile::tempdir().expect("a directory")), memory, scripted, clock }
+        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        Self { directory, memory, scripted, clock, limits: Limits::default() }
+    }
+
+    /// A world whose machines publish one version at a time.
+    pub(crate) fn in_parts() -> Self {
+        Self { limits: Limits { creations_max: 1, ..Limits::default() }, ..Self::namespaced() }
     }
 
     pub(crate) fn solo() -> Self {
@@ -98,7 +105,7 @@ impl World {
             clock: Arc::clone(&self.clock),
             progress: Arc::new(Silent),
             depth: Depth::Content,
-            limits: Limits::default(),
+            limits: self.limits,
             stop: CancellationToken::new(),
         });
         Machine { engine: Arc::new(engine), home, world: self.clone() }
