@@ -7,6 +7,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::error::{Failure, Kind};
 
@@ -14,8 +15,9 @@ use crate::error::{Failure, Kind};
 pub const PATH_BYTES_MAX: usize = 1024;
 
 /// A relative path: non-empty segments joined by `/`; none is `.` or `..`, none contains NUL; not absolute, not empty.
+/// Clones share the text: one name of a large namespace is in several maps at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RelPath(String);
+pub struct RelPath(Arc<str>);
 
 /// A text that is not a relative path.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +43,7 @@ impl RelPath {
     /// Wraps a text that the caller has proved to be a relative path.
     pub(crate) fn from_trusted(text: String) -> Self {
         debug_assert!(check(&text).is_ok(), "{text:?} is not a relative path");
-        Self(text)
+        Self(text.into())
     }
 
     /// Returns the path as text.
@@ -61,12 +63,12 @@ impl RelPath {
 
     /// Returns all but the last segment, `None` for a single segment.
     pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
     /// Appends another path.
     pub fn join(&self, rest: &Self) -> Self {
-        Self(format!("{}/{}", self.0, rest.0))
+        Self(format!("{}/{}", self.0, rest.0).into())
     }
 
     /// Appends one segment or several, checking them.
@@ -76,18 +78,18 @@ impl RelPath {
 
     /// Whether this path is `ancestor` or lies below it.
     pub fn is_within(&self, ancestor: &Self) -> bool {
-        self.0.strip_prefix(&ancestor.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(&*ancestor.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Returns what is left of the path below `ancestor`, `None` if it does not lie strictly below it.
     pub fn strip(&self, ancestor: &Self) -> Option<Self> {
-        let rest = self.0.strip_prefix(&ancestor.0)?.strip_prefix('/')?;
-        Some(Self(rest.to_owned()))
+        let rest = self.0.strip_prefix(&*ancestor.0)?.strip_prefix('/')?;
+        Some(Self(rest.into()))
     }
 
     /// Returns the path in the file system below `root`.
     pub fn under(&self, root: &Path) -> PathBuf {
-        root.join(&self.0)
+        root.join(&*self.0)
     }
 
     /// Returns the relative path from `root` to `path`.
@@ -126,7 +128,7 @@ impl FromStr for RelPath {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match check(text) {
-            Ok(()) => Ok(Self(text.to_owned())),
+            Ok(()) => Ok(Self(text.into())),
             Err(reason) => Err(InvalidPath { path: text.chars().take(121).collect(), reason }),
         }
     }

@@ -3,8 +3,11 @@
 //! Bodies come from the bucket and are not trusted: a body of another version or shape is an error, a single bad entry
 //! is refused with its reason and the rest is kept. Fields we do not know survive a rewrite.
 
+use std::fmt;
+
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::PartitionKey;
@@ -65,7 +68,8 @@ pub struct Body {
 #[derive(Deserialize)]
 struct RawBody {
     version: u64,
-    entries: IndexMap<String, Value>,
+    #[serde(deserialize_with = "sifted")]
+    entries: Body,
 }
 
 #[derive(Serialize)]
@@ -95,24 +99,46 @@ pub enum InvalidBody {
 impl Body {
     /// Parses a monolith or shard.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidBody> {
-        let raw: RawBody = serde_json::from_slice(bytes)?;
-        if raw.version != 1 {
-            return Err(InvalidBody::Version(raw.version));
-        }
-        let mut body = Self { entries: Entries::with_capacity(raw.entries.len()), refused: Vec::new() };
-        for (key, value) in raw.entries {
+        let RawBody { version, entries: body } = serde_json::from_slice(bytes)?;
+        if version == 1 { Ok(body) } else { Err(InvalidBody::Version(version)) }
+    }
+}
+
+/// Reads entries one at a time: as JSON values, all those of a large shard would take several times its length.
+fn sifted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
+    deserializer.deserialize_map(Body::default())
+}
+
+impl<'de> Visitor<'de> for Body {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map of entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some((key, value)) = map.next_entry::<String, Value>()? {
             match parse_entry(&key, value) {
                 Ok(entry) => {
-                    body.entries.insert(entry.key.clone(), entry);
+                    self.entries.insert(entry.key.clone(), entry);
                 }
                 Err(reason) => {
                     let key = key.chars().take(200).flat_map(char::escape_default).collect();
-                    body.refused.push(RefusedEntry { key, reason });
+                    self.refused.push(RefusedEntry { key, reason });
                 }
             }
         }
-        Ok(body)
+        Ok(self)
     }
+}
+
+/// Reads entries that were checked before; keys and entries share their texts.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Entries, D::Error> {
+    let mut entries = Entries::deserialize(deserializer)?;
+    for (key, entry) in &mut entries {
+        entry.key = key.clone();
+    }
+    Ok(entries)
 }
 
 fn parse_entry(key: &str, value: Value) -> Result<Entry, String> {

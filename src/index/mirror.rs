@@ -7,17 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entries, INDEX_BYTES_MAX};
+use super::entry::{self, Entries, INDEX_BYTES_MAX};
 use super::{Founding, IndexError, PartitionKey};
 use crate::bucket::Version;
 use crate::clock::Timestamp;
-use crate::fsutil::{self, Durability};
+use crate::fsutil::{self, Durability, FileError, Staged};
 use crate::path::RelPath;
 
 const FORMAT: u32 = 1;
@@ -208,6 +209,7 @@ pub struct Record {
     #[serde(default)]
     pub version: Option<Version>,
     /// What the datastore holds.
+    #[serde(deserialize_with = "entry::deserialize")]
     pub entries: Entries,
     /// What this cache has seen of it, also of entries that are gone since.
     pub known: IndexMap<RelPath, Known>,
@@ -247,7 +249,7 @@ impl Mirror {
     pub fn set_head(&mut self, head: Head) -> Result<(), IndexError> {
         let head = Head { format: FORMAT, ..head };
         if head != self.head {
-            self.write("head.json", &serde_json::to_vec(&head).unwrap_or_default())?;
+            self.write("head.json", &head)?;
             self.head = head;
         }
         Ok(())
@@ -275,7 +277,7 @@ impl Mirror {
             fsutil::remove_file(&self.directory.join(name))?;
             return Ok(());
         }
-        self.write(&name, &serde_json::to_vec(record).unwrap_or_default())
+        self.write(&name, record)
     }
 
     /// Returns the shard that holds, or would hold, the entry of a path in the present layout.
@@ -309,9 +311,15 @@ impl Mirror {
         Ok(moved.into_keys().collect())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
+    /// Writes JSON piece by piece: the text of a large record is longer than the record.
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), IndexError> {
         let path = self.directory.join(name);
-        Ok(fsutil::write_atomic(&path, bytes, &self.staging, Durability::Relaxed)?)
+        let mut staged = Staged::new(&self.staging)?;
+        let mut writer = BufWriter::new(staged.file());
+        let written = serde_json::to_writer(&mut writer, value).map_err(io::Error::from).and_then(|()| writer.flush());
+        drop(writer);
+        written.map_err(FileError::at("write", staged.path()))?;
+        Ok(fsutil::install(staged, &path, Durability::Relaxed)?)
     }
 }
 
