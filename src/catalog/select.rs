@@ -207,8 +207,9 @@ pub(super) fn run(
     while let Some(row) = rows.next()? {
         let mut cells = [Cell::Absent; COUNT];
         for (index, column) in columns.iter().enumerate() {
-            let cell = match row.get_ref(index)? {
-                ValueRef::Text(_) => Cell::Text(row.get_ref(index)?.as_str()?),
+            let value = row.get_ref(index)?;
+            let cell = match value {
+                ValueRef::Text(_) => Cell::Text(value.as_str()?),
                 ValueRef::Integer(number) => Cell::Integer(number),
                 other @ (ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_)) => {
                     let name = column.name().to_owned();

@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::compile::Query;
+use super::compile::{Query, Select};
 use super::content::{Contents, Decoded, Form, artifact};
 use super::error::{QueryError, Skipped};
+use super::field::{Field, FieldKind};
 use super::json;
 use super::judge::{Verdict, label, projection, verdict};
 use super::program::Reason;
@@ -38,7 +39,7 @@ pub(super) struct Running<'a> {
     query: &'a Query,
     contents: &'a dyn Contents,
     options: &'a Options,
-    answer: &'a mut dyn FnMut(Answer) -> ControlFlow<()>,
+    answer: &'a mut dyn FnMut(Answer<'_>) -> ControlFlow<()>,
     columns: &'a [Column],
     waiting: Vec<Waiting>,
     wanted: usize,
@@ -55,7 +56,7 @@ impl<'a> Running<'a> {
         contents: &'a dyn Contents,
         options: &'a Options,
         columns: &'a [Column],
-        answer: &'a mut dyn FnMut(Answer) -> ControlFlow<()>,
+        answer: &'a mut dyn FnMut(Answer<'_>) -> ControlFlow<()>,
     ) -> Self {
         Self {
             query,
@@ -216,6 +217,9 @@ impl<'a> Running<'a> {
     ) -> Result<ControlFlow<()>, QueryError> {
         let answer = match &self.query.select {
             None => Answer::Row(owned(), self.content_shown(row, decoded)),
+            Some(Select { field: Some(Field { kind: FieldKind::Text, column: Some(column), .. }), .. }) => {
+                Answer::Text(row.text(*column))
+            }
             Some(select) => Answer::Value(match projection(select, row, decoded)? {
                 Ok(value) => value,
                 Err(reason) => {

@@ -39,11 +39,13 @@ pub struct Options {
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Answer<'a> {
     /// A row, and its content if that was asked for.
     Row(Row, Option<Value>),
     /// What the projection makes of a row.
     Value(Value),
+    /// The same, where it is nothing but the text of a column: the most common one, and many rows have it.
+    Text(&'a str),
 }
 
 /// What a run did.
@@ -69,7 +71,7 @@ pub fn run(
     catalog: &Catalog,
     contents: &dyn Contents,
     options: &Options,
-    answer: &mut (dyn FnMut(Answer) -> ControlFlow<()> + Send),
+    answer: &mut (dyn FnMut(Answer<'_>) -> ControlFlow<()> + Send),
 ) -> Result<Report, QueryError> {
     on_big_stack(|| {
         listen_to(&options.interrupt);
@@ -83,7 +85,7 @@ pub(super) fn run_here(
     catalog: &Catalog,
     contents: &dyn Contents,
     options: &Options,
-    answer: &mut dyn FnMut(Answer) -> ControlFlow<()>,
+    answer: &mut dyn FnMut(Answer<'_>) -> ControlFlow<()>,
 ) -> Result<Report, QueryError> {
     if options.limit == Some(0) {
         return Ok(Report { is_limited: true, ..Report::default() });

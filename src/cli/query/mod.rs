@@ -97,7 +97,7 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
             return explain::print(&swamp::query::explain(&query, &catalog, &options)?, &report, output);
         }
         let mut printer = Printer::new(shape, repo.namespace().is_some());
-        let mut answer = |answer: Answer| printer.answer(answer);
+        let mut answer = |answer: Answer<'_>| printer.answer(answer);
         let report = run_query(&query, &catalog, &contents, &options, &mut answer)?;
         tell(&report);
         printer.finish(&query, &report, output)

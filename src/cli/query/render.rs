@@ -2,6 +2,7 @@
 //!
 //! Lines and scalars are printed as they come; the other forms need all answers first, for widths or for one document.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -53,24 +54,30 @@ impl Printer {
     }
 
     /// Takes one answer.
-    pub(super) fn answer(&mut self, answer: Answer) -> ControlFlow<()> {
+    pub(super) fn answer(&mut self, answer: Answer<'_>) -> ControlFlow<()> {
         let value = match (answer, self.shape) {
+            (Answer::Text(text), Shape::Table) => return self.line(text),
             (Answer::Row(row, _), Shape::Table | Shape::Csv) => {
                 self.rows.push(row);
                 return ControlFlow::Continue(());
             }
             (Answer::Row(row, content), Shape::Lines | Shape::Json) => row.to_json(content.unwrap_or_default()),
             (Answer::Value(value), _) => value,
+            (Answer::Text(text), _) => text.into(),
         };
         if self.shape == Shape::Lines {
-            self.piece.push_str(&value.to_string());
+            self.line(&value.to_string())
         } else if self.is_scalar(&value) {
             self.piece.push_str(&"\n".repeat(self.values.drain(..).len()));
-            self.piece.push_str(&cell(&value));
+            self.line(&cell(&value))
         } else {
             self.values.push(value);
-            return ControlFlow::Continue(());
+            ControlFlow::Continue(())
         }
+    }
+
+    fn line(&mut self, text: &str) -> ControlFlow<()> {
+        self.piece.push_str(text);
         self.piece.push('\n');
         if self.piece.len() < PIECE_BYTES { ControlFlow::Continue(()) } else { self.flush() }
     }
@@ -175,7 +182,7 @@ impl Printer {
             if let Value::Object(mut object) = row.to_json(Value::Null) {
                 object.shift_remove("content");
                 header = object.keys().cloned().collect();
-                lines.push(csv_line(&object.values().map(cell).collect::<Vec<_>>()));
+                lines.push(csv_line(&object.values().map(owned).collect::<Vec<_>>()));
             }
         }
         std::iter::once(csv_line(&header)).chain(lines).collect()
@@ -198,27 +205,31 @@ fn grid(values: &[Value]) -> (Vec<String>, Vec<Vec<String>>) {
     match values.iter().find(|value| !value.is_null()) {
         Some(Value::Object(first)) => {
             let header: Vec<String> = first.keys().cloned().collect();
-            let row = |value: &Value| header.iter().map(|key| value.get(key).map_or_else(String::new, cell)).collect();
+            let row = |value: &Value| header.iter().map(|key| value.get(key).map_or_else(String::new, owned)).collect();
             let rows = values.iter().map(row).collect();
             (header, rows)
         }
         Some(Value::Array(_)) => {
             let row = |value: &Value| match value {
-                Value::Array(cells) => cells.iter().map(cell).collect(),
-                other => vec![cell(other)],
+                Value::Array(cells) => cells.iter().map(owned).collect(),
+                other => vec![owned(other)],
             };
             (Vec::new(), values.iter().map(row).collect())
         }
-        _ => (Vec::new(), values.iter().map(|value| vec![cell(value)]).collect()),
+        _ => (Vec::new(), values.iter().map(|value| vec![owned(value)]).collect()),
     }
 }
 
-fn cell(value: &Value) -> String {
+fn cell(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
+}
+
+fn owned(value: &Value) -> String {
+    cell(value).into_owned()
 }
 
 fn csv_line(cells: &[String]) -> String {

@@ -133,6 +133,7 @@ impl<'a> Access<'a> {
             match answer {
                 Answer::Row(row, _) => rows.push(row),
                 Answer::Value(value) => values.push(value),
+                Answer::Text(text) => values.push(text.into()),
             }
             ControlFlow::Continue(())
         });

@@ -103,6 +103,7 @@ impl World {
             answers.push(match answer {
                 Answer::Row(row, content) => row.to_json(content.unwrap_or_default()),
                 Answer::Value(value) => value,
+                Answer::Text(text) => text.into(),
             });
             ControlFlow::Continue(())
         })?;

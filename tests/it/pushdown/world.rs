@@ -40,8 +40,8 @@ impl World {
         let options = Options { limit, ..Options::default() };
         let mut ids = Vec::new();
         run(query, &self.catalog, &Attributes, &options, &mut |answer| {
-            if let Answer::Value(id) = answer {
-                ids.push(id.as_str().unwrap_or_default().to_owned());
+            if let Answer::Text(id) = answer {
+                ids.push(id.to_owned());
             }
             ControlFlow::Continue(())
         })?;
