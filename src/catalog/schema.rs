@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use tracing::{info, warn};
 
@@ -175,6 +176,8 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Otherwise a statement over a partial index is parsed again whenever its values change, which they always do.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // In WAL mode a power cut may lose the last commits but never damages the file, and lost rows are scanned again.
     connection.pragma_update(None, "synchronous", "normal")?;
