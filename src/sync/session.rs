@@ -13,7 +13,7 @@ use super::push::Uploads;
 use super::{Engine, SyncError};
 use crate::bucket::Version;
 use crate::fsutil;
-use crate::index::{Mirror, Record, ShardId};
+use crate::index::{Mirror, Record, ShardId, Verified};
 use crate::path::RelPath;
 
 /// How long to wait for another process that synchronises the same cache.
@@ -32,6 +32,8 @@ pub(super) struct Session<'a> {
     pub(super) discovered: Vec<ShardId>,
     /// New versions that are certainly in the datastore, with the content that was sent.
     pub(super) uploaded: Uploads,
+    /// Files that were read before the lock was taken: under it, what has not changed since is not read again.
+    pub(super) hashed: BTreeMap<RelPath, Verified>,
     /// The objects that this session has written over others.
     pub(super) rewritten: BTreeMap<RelPath, Version>,
     /// What this session is about to do, and earlier ones did not live to finish.
@@ -58,6 +60,7 @@ impl Engine {
                     mirror,
                     stop,
                     discovered: Vec::new(),
+                    hashed: BTreeMap::new(),
                     rewritten: BTreeMap::new(),
                     uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"), &self.parts.staging)?,
                     in_flight: InFlight::open(&self.parts.state, &self.parts.staging)?,

@@ -64,8 +64,9 @@ impl Session<'_> {
         let is_export_due = self.engine.is_export_due()?;
         report.strays = std::mem::take(&mut plan.strays);
         if !plan.is_empty() || is_export_due {
-            // Planned anew under the lock.
-            drop(plan);
+            // Planned anew under the lock, which must be renewed meanwhile: no time to read large files.
+            self.hashed = plan.writes;
+            self.hashed.extend(plan.verified);
             let lock = self.engine.parts.lock.stopping_with(self.stop.clone());
             match lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await? {
                 Committed::Partly => return Box::pin(self.push_in(rounds_left, report)).await,

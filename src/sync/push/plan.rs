@@ -129,7 +129,8 @@ impl Session<'_> {
         plan: &mut PushPlan,
     ) -> Result<(), SyncError> {
         let known = record.known.get(&path);
-        let local = local::examine(&self.engine.places.root, &path, known, self.uploaded.get(&path))?;
+        let hashed = self.uploaded.get(&path).or_else(|| self.hashed.get(&path));
+        let local = local::examine(&self.engine.places.root, &path, known, hashed)?;
         let is_named_dirty = dirty.is_named(&path);
         let (entry, was_beside_held) = (record.entries.get(&path), was_beside_held(&path, record));
         let facts = Facts { path: &path, entry, known, local: &local, is_named_dirty, was_beside_held };
