@@ -17,16 +17,21 @@ pub enum BucketError {
     NotModified { key: String },
     #[error("`{key}` was changed by somebody else")]
     Precondition { key: String },
-    #[error("access to `{key}` is denied")]
+    #[error("access to {} is denied", named(.key))]
     Denied { key: String, hint: Option<String>, source: Source },
-    #[error("cannot {operation} `{key}`")]
+    #[error("cannot {operation} {}", named(.key))]
     Unavailable { operation: &'static str, key: String, source: Source },
-    #[error("the store refuses to {operation} `{key}`")]
+    #[error("the store refuses to {operation} {}", named(.key))]
     Invalid { operation: &'static str, key: String, source: Source },
     #[error("`{key}` is larger than {bytes_max} bytes")]
     TooLarge { key: String, bytes_max: u64 },
     #[error("`{key}` arrived damaged")]
     Corrupt { key: String, source: Source },
+}
+
+/// Returns what a person calls a key; listings begin at none.
+fn named(key: &str) -> String {
+    if key.is_empty() { "the datastore".to_owned() } else { format!("`{key}`") }
 }
 
 impl BucketError {
