@@ -9,7 +9,7 @@ use swamp::catalog::parse_export;
 use swamp::data::layout::Location;
 use swamp::data::metadata::Metadata;
 use swamp::datastore::{Places, parse_environment};
-use swamp::index::{Body, Meta, PartitionKey};
+use swamp::index::{Body, Head, Meta, PartitionKey, Record};
 use swamp::namespace::Namespace;
 use swamp::path::RelPath;
 use swamp::{lock, manifest, yaml};
@@ -18,7 +18,7 @@ use swamp::{lock, manifest, yaml};
 pub(crate) type Parser = fn(&[u8]);
 
 /// The parsers by the name of their corpus.
-pub(crate) const PARSERS: [(&str, Parser); 9] = [
+pub(crate) const PARSERS: [(&str, Parser); 10] = [
     ("index", index),
     ("meta", meta),
     ("export", export),
@@ -28,6 +28,7 @@ pub(crate) const PARSERS: [(&str, Parser); 9] = [
     ("lock", lock_body),
     ("manifest", manifest_body),
     ("key", key),
+    ("state", state),
 ];
 
 /// The longest key there is, in bytes.
@@ -51,6 +52,17 @@ fn index(bytes: &[u8]) {
     }
     // What is said about refusals is for people to read, however long the names were.
     assert!(body.refused.iter().all(|refused| refused.key.len() < 10 * KEY_BYTES_MAX));
+}
+
+/// What this cache remembers of an index, which other implementations keep in a sidecar: ours, but on a disk.
+fn state(bytes: &[u8]) {
+    drop(serde_json::from_slice::<Head>(bytes));
+    let Ok(record) = serde_json::from_slice::<Record>(bytes) else { return };
+    for (key, entry) in &record.entries {
+        assert_eq!(*key, entry.key, "an entry names another path than its key");
+        check_path(key);
+    }
+    record.known.keys().for_each(check_path);
 }
 
 fn meta(bytes: &[u8]) {
