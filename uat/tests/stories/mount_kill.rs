@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,7 +76,9 @@ fn round(repository: &Repository, number: u64, synced: &mut Synced) -> Option<St
     let args: &[&str] = if number.is_multiple_of(2) { &pushing } else { &["--no-push"] };
     let mount = Mounted::new(repository, args);
     let stop = AtomicBool::new(false);
-    let root = mount.root().to_owned();
+    // By its descriptor: once the dead mount is taken away, its path leads to the directory it covered.
+    let held = File::open(mount.root()).expect("it is mounted");
+    let root = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
     thread::scope(|scope| {
         let worker = scope.spawn(|| load(&root, number, &stop, synced));
         thread::sleep(Duration::from_millis(scrambled(number) % 150));
