@@ -78,9 +78,12 @@ impl Shelf {
         self.listing_lag_ms.store(milliseconds, Ordering::Relaxed);
     }
 
-    /// Whether listings lag behind.
+    /// Whether listings lag behind, or what was written while they did is not listed yet.
     pub(crate) fn is_listing_late(&self) -> bool {
-        self.listing_lag_ms.load(Ordering::Relaxed) > 0
+        let now = self.timeline.now();
+        let is_hidden = |history: &Shown| history.last().is_some_and(|(since, _)| *since > now);
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.listing_lag_ms.load(Ordering::Relaxed) > 0 || shown.values().any(is_hidden)
     }
 
     pub(crate) fn get(&self, key: &RelPath, options: GetOptions) -> Result<(ObjectMeta, Bytes), BucketError> {
