@@ -157,7 +157,8 @@ impl Bucket for Line {
     }
 
     async fn list(&self, options: ListOptions) -> Result<Page, BucketError> {
-        self.ask(Request::Read, ("list", ""), move |shelf| Ok(shelf.list(&options))).await
+        let who = self.who;
+        self.ask(Request::Read, ("list", ""), move |shelf| Ok(shelf.list(who, &options))).await
     }
 
     async fn copy(&self, source: &RelPath, target: &RelPath) -> Result<Version, BucketError> {

@@ -1,6 +1,6 @@
 //! The store itself: a bucket in memory whose listings may lag behind, with a watchman who sees every change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +43,8 @@ pub(crate) struct Shelf {
     timeline: Arc<Timeline>,
     memory: MemoryBucket,
     shown: Mutex<BTreeMap<RelPath, Shown>>,
+    /// Machines whose last listing hid something from them.
+    misled: Mutex<BTreeSet<Who>>,
     listing_lag_ms: AtomicU64,
     writes: AtomicU64,
     pub(crate) watchman: Watchman,
@@ -66,6 +68,7 @@ impl Shelf {
             timeline: Arc::clone(timeline),
             memory: MemoryBucket::new(Arc::new(clock)),
             shown: Mutex::default(),
+            misled: Mutex::default(),
             listing_lag_ms: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             watchman,
@@ -78,12 +81,9 @@ impl Shelf {
         self.listing_lag_ms.store(milliseconds, Ordering::Relaxed);
     }
 
-    /// Whether listings lag behind, or what was written while they did is not listed yet.
-    pub(crate) fn is_listing_late(&self) -> bool {
-        let now = self.timeline.now();
-        let is_hidden = |history: &Shown| history.last().is_some_and(|(since, _)| *since > now);
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        self.listing_lag_ms.load(Ordering::Relaxed) > 0 || shown.values().any(is_hidden)
+    /// Whether the listing that a machine got last hid something from it.
+    pub(crate) fn was_misled(&self, who: Who) -> bool {
+        self.misled.lock().unwrap_or_else(PoisonError::into_inner).contains(&who)
     }
 
     pub(crate) fn get(&self, key: &RelPath, options: GetOptions) -> Result<(ObjectMeta, Bytes), BucketError> {
@@ -147,14 +147,17 @@ impl Shelf {
     }
 
     /// Returns a page of a listing, as it shows by now.
-    pub(crate) fn list(&self, options: &ListOptions) -> Page {
+    pub(crate) fn list(&self, who: Who, options: &ListOptions) -> Page {
         let now = self.timeline.now();
         let beginning = options.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
         let after = options.start_after.clone().unwrap_or_default();
         let page_keys = options.page_size.map_or(PAGE_KEYS, |size| size as usize).max(1);
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let visible = shown.iter().filter(|(key, _)| key.as_str().starts_with(&beginning) && key.as_str() > &*after);
-        let mut visible = visible.filter_map(|(_, history)| {
+        let listed = || shown.iter().filter(|(key, _)| key.as_str().starts_with(&beginning) && key.as_str() > &*after);
+        let is_misled = listed().any(|(_, history)| history.last().is_some_and(|(since, _)| *since > now));
+        let mut misled = self.misled.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_misled { misled.insert(who) } else { misled.remove(&who) };
+        let mut visible = listed().filter_map(|(_, history)| {
             history.iter().rev().find(|(since, _)| *since <= now).and_then(|(_, meta)| meta.clone())
         });
         let objects: Vec<ObjectMeta> = visible.by_ref().take(page_keys).collect();

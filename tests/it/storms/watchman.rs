@@ -57,7 +57,7 @@ impl Watchman {
                 pending.retain(|other, _| self.namespace(*other) != namespace);
                 pending.insert(who, rows);
             } else if name == "_index/_meta.json" {
-                self.check_export(who, namespace, shelf.is_listing_late());
+                self.check_export(who, namespace, shelf.was_misled(who));
             }
             if name == "_index/_meta.json" || name == ".datastore-index.json" {
                 self.check_holder(shelf, who, key);
@@ -103,16 +103,16 @@ impl Watchman {
 
     /// A published catalog loses only rows that somebody deleted, from one commit to the next. What a push publishes
     /// that does not live to commit is gone with the next one that does; and once a lock was taken from somebody who
-    /// lives, two may publish at a time, and only the end counts. So it does where a listing that lags behind hides from a
-    /// machine what others published.
-    fn check_export(&self, who: Who, namespace: &str, is_listing_late: bool) {
+    /// lives, two may publish at a time, and only the end counts. So it does where the listing that a machine got last hid
+    /// from it what others published.
+    fn check_export(&self, who: Who, namespace: &str, was_misled: bool) {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&who);
         let Some(now) = pending else { return };
         let was_robbed = self.robbed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&lock_key(namespace));
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         let before = published.insert(namespace.to_owned(), now.clone()).unwrap_or_default();
         for (directory, id) in before.difference(&now) {
-            if !was_robbed && !is_listing_late && !self.oracle.may_vanish(namespace, directory, id) {
+            if !was_robbed && !was_misled && !self.oracle.may_vanish(namespace, directory, id) {
                 self.trace.complain(format!("the catalog of `{namespace}` lost a row of {directory}"));
             }
         }
