@@ -17,7 +17,7 @@ use crate::fsutil::{self, Durability, FileError};
 use crate::index::{Known, Record, Stamp, Verified};
 use crate::path::RelPath;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The longest file of notes that is read, in bytes; a longer one is not ours.
 const BYTES_MAX: u64 = 256 << 20;
@@ -28,8 +28,18 @@ const BYTES_MAX: u64 = 256 << 20;
 pub(super) enum Intent {
     /// It gets this content, by its SHA-256.
     Write(String),
-    /// It is deleted.
-    Delete,
+    /// It is deleted, if it is a version with one of these contents, or no version.
+    Delete(Vec<String>),
+}
+
+impl Intent {
+    /// Returns the contents that the file has, or had, by their SHA-256.
+    pub(super) fn contents(&self) -> &[String] {
+        match self {
+            Self::Write(sha256) => std::slice::from_ref(sha256),
+            Self::Delete(held) => held,
+        }
+    }
 }
 
 /// The notes of one direction: read as a map of their own, written from one that is borrowed.
@@ -118,8 +128,8 @@ impl InFlight {
         is_of_shard: impl Fn(&RelPath) -> bool,
     ) -> Result<bool, SyncError> {
         let mut is_news = false;
-        for (path, sha256) in written(&self.pushing).filter(|(path, _)| is_of_shard(path)) {
-            // The index agrees: the push did publish it.
+        for (path, sha256) in contents(&self.pushing).filter(|(path, _)| is_of_shard(path)) {
+            // The index agrees: a push did publish it.
             let Some(entry) = record.entries.get(path).filter(|entry| entry.sha256.as_ref() == Some(sha256)) else {
                 continue;
             };
@@ -129,7 +139,7 @@ impl InFlight {
             let last_modified = entry.last_modified.clone();
             is_news |= note(record, path, last_modified, published);
         }
-        for (path, sha256) in written(&self.pulling).filter(|(path, _)| is_of_shard(path)) {
+        for (path, sha256) in contents(&self.pulling).filter(|(path, _)| is_of_shard(path)) {
             let known = record.known.get(path);
             // The file agrees: the pull did put it here.
             if let Local::Present(found) = local::examine(root, path, known, None)?
@@ -153,11 +163,8 @@ impl InFlight {
     }
 }
 
-fn written(files: &BTreeMap<RelPath, Intent>) -> impl Iterator<Item = (&RelPath, &String)> {
-    files.iter().filter_map(|(path, intent)| match intent {
-        Intent::Write(sha256) => Some((path, sha256)),
-        Intent::Delete => None,
-    })
+fn contents(files: &BTreeMap<RelPath, Intent>) -> impl Iterator<Item = (&RelPath, &String)> {
+    files.iter().flat_map(|(path, intent)| intent.contents().iter().map(move |sha256| (path, sha256)))
 }
 
 /// Records content as the one this cache held last; returns false if that is known already.

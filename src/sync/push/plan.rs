@@ -37,7 +37,9 @@ impl PushPlan {
     pub(super) fn intents(&self) -> BTreeMap<RelPath, Intent> {
         let written = self.creates.iter().chain(&self.writes);
         let written = written.map(|(path, verified)| (path.clone(), Intent::Write(verified.sha256.clone())));
-        written.chain(self.deletes.keys().map(|path| (path.clone(), Intent::Delete))).collect()
+        let deleted = self.deletes.iter();
+        let deleted = deleted.map(|(path, held)| (path.clone(), Intent::Delete(held.clone().unwrap_or_default())));
+        written.chain(deleted).collect()
     }
 
     /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create.
@@ -157,10 +159,7 @@ impl Session<'_> {
                 }
             }
             (PushAction::Delete, _) => {
-                let noted = match self.in_flight.pushing().get(&path) {
-                    Some(Intent::Write(sha256)) => Some(sha256),
-                    Some(Intent::Delete) | None => None,
-                };
+                let noted = self.in_flight.pushing().get(&path).into_iter().flat_map(Intent::contents);
                 let held = [known.and_then(|known| known.local.as_ref()), self.uploaded.get(&path)];
                 let held = held.into_iter().flatten().map(|held| &held.sha256).chain(noted);
                 let is_version = boundary::crossing(&path) == Crossing::Immutable;
@@ -176,7 +175,7 @@ impl Session<'_> {
     fn settled(&self, facts: &Facts<'_>) -> PushAction {
         let action = facts.push();
         let intent = self.in_flight.pushing().get(facts.path);
-        if matches!((intent, action), (Some(Intent::Delete), PushAction::Verified)) {
+        if matches!((intent, action), (Some(Intent::Delete(_)), PushAction::Verified)) {
             // It was put back, and the entry that we remember may be gone.
             return PushAction::Write;
         }

@@ -156,7 +156,11 @@ impl Shelf {
         let listed = || shown.iter().filter(|(key, _)| key.as_str().starts_with(&beginning) && key.as_str() > &*after);
         let is_misled = listed().any(|(_, history)| history.last().is_some_and(|(since, _)| *since > now));
         let mut misled = self.misled.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_misled { misled.insert(who) } else { misled.remove(&who) };
+        if is_misled {
+            misled.insert(who)
+        } else {
+            misled.remove(&who)
+        };
         let mut visible = listed().filter_map(|(_, history)| {
             history.iter().rev().find(|(since, _)| *since <= now).and_then(|(_, meta)| meta.clone())
         });

@@ -194,6 +194,35 @@ fn versions_deleted_after_a_push_that_died_do_not_come_back_with_the_first_part_
 }
 
 #[test]
+fn versions_deleted_after_two_pushes_that_died_do_not_come_back() {
+    // While they commit.
+    for world in [World::namespaced(), World::in_parts()] {
+        for (first, second) in (6..=9).flat_map(|first| (5..=9).map(move |second| (first, second))) {
+            let namespace = format!("n{first}-{second}");
+            let writer = world.machine(&namespace, "writer");
+            writer.put("vpc", "kept", "x");
+            writer.push();
+            writer.put("vpc", "added", "x");
+            die(&world, &writer, first);
+            let writer = writer.reopened();
+            writer.delete("vpc", "added");
+            die(&world, &writer, second);
+
+            let writer = writer.reopened();
+            writer.put("vpc", "one", "x");
+            writer.put("vpc", "two", "x");
+            writer.push();
+
+            let reader = world.machine(&namespace, "reader");
+            reader.pull();
+            assert_eq!(reader.try_read("vpc", "added"), None, "requests {first}, {second}");
+            assert_eq!(reader.tree(), writer.tree(), "requests {first}, {second}");
+            assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "requests {first}, {second}");
+        }
+    }
+}
+
+#[test]
 fn names_put_back_after_a_deletion_that_died_stay() {
     let put_back = |writer: &Machine| drop(writer.put("vpc", "deleted", "again"));
     a_push_of_versions_dies_and_then(put_back, |reader| reader.try_read("vpc", "deleted"), Some("again"));
