@@ -82,6 +82,27 @@ impl Index {
         }
     }
 
+    /// As [`Self::probe`], without a listing, which may lag behind: for those who are about to replace what they see.
+    pub async fn probe_directly(&self, head: &Head) -> Result<Probe, IndexError> {
+        if head.layout != Layout::Monolith {
+            return self.probe(head).await;
+        }
+        let options = GetOptions { if_none_match: head.meta.clone(), ..GetOptions::default() };
+        let is_meta_same = match self.bucket.get(&meta_path(), options).await {
+            Ok(_) => false,
+            Err(BucketError::NotModified { .. }) => true,
+            Err(BucketError::NotFound { .. }) => head.meta.is_none(),
+            Err(error) => return Err(IndexError::Read(error)),
+        };
+        let known = head.shard(&ShardId::Monolith);
+        let is_monolith_same = match self.bucket.head(&ShardId::Monolith.to_path()).await {
+            Ok(found) => known == Some(&found.version),
+            Err(BucketError::NotFound { .. }) => known.is_none(),
+            Err(error) => return Err(IndexError::Read(error)),
+        };
+        if is_meta_same && is_monolith_same { Ok(Probe::Unchanged) } else { self.look().await.map(Probe::Changed) }
+    }
+
     async fn probe_meta(&self, known: Option<&Version>) -> Result<Probe, IndexError> {
         let options = GetOptions { if_none_match: known.cloned(), ..GetOptions::default() };
         let object = match self.bucket.get(&meta_path(), options).await {

@@ -183,7 +183,7 @@ impl Engine {
             let mut session = self.session(stop.clone()).await?;
             let lock = self.parts.lock.stopping_with(stop);
             lock.hold(async |held| {
-                if let Probe::Changed(seen) = self.index.probe(session.mirror.head()).await? {
+                if let Probe::Changed(seen) = self.index.probe_directly(session.mirror.head()).await? {
                     let caught_up = session.catch_up(seen, Depth::Metadata).await?;
                     self.apply(&caught_up)?;
                 }
@@ -197,7 +197,7 @@ impl Engine {
 
 impl Session<'_> {
     async fn export(&mut self, held: &Held<'_>) -> Result<Exported, SyncError> {
-        if let Probe::Changed(seen) = self.engine.index.probe(self.mirror.head()).await? {
+        if let Probe::Changed(seen) = self.engine.index.probe_directly(self.mirror.head()).await? {
             let caught_up = self.catch_up(seen, Depth::Metadata).await?;
             self.engine.apply(&caught_up)?;
         }

@@ -39,7 +39,7 @@ impl Session<'_> {
         dirty: &DirtySet,
         report: &mut PushReport,
     ) -> Result<Committed, SyncError> {
-        if let Probe::Changed(seen) = self.engine.index.probe(self.mirror.head()).await?
+        if let Probe::Changed(seen) = self.engine.index.probe_directly(self.mirror.head()).await?
             && !(seen.layout() == Layout::Absent && self.mirror.head().layout == Layout::Absent)
         {
             let was_founded = self.mirror.head().layout != Layout::Absent;

@@ -32,6 +32,32 @@ fn found(world: &World, file: &str) -> Option<String> {
 }
 
 #[test]
+fn a_listing_that_lags_behind_does_not_let_a_push_replace_what_it_hides() {
+    let world = World::solo();
+    let (one, other) = (world.solo_machine("one"), world.solo_machine("other"));
+    one.stream("vpc", "log", "a\n");
+    one.push();
+    other.adopt_model("vpc", &one.model_id("vpc"));
+    other.pull();
+    one.append("vpc", "log", "b\n");
+    other.append("vpc", "log", "c\n");
+    world.freeze_listings();
+    one.push();
+    drop(other.try_push());
+    world.heal();
+    for machine in [&other, &one, &other] {
+        machine.pull();
+        machine.push();
+    }
+
+    let reader = world.solo_machine("reader");
+    reader.pull();
+    let contents = reader.tree().into_values().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let contents: Vec<_> = contents.filter(|content| content.starts_with("a\n")).collect();
+    assert_eq!(contents, ["a\nb\n", "a\nc\n"]);
+}
+
+#[test]
 fn a_write_that_arrives_late_does_not_undo_a_newer_one() {
     let world = World::namespaced();
     let (one, other) = two(&world);

@@ -23,6 +23,8 @@ struct Script {
     denied: Option<String>,
     before_write: Option<(String, Hook)>,
     before_read: Option<(String, Hook)>,
+    /// What listings go on to show.
+    listed: Option<Vec<ObjectMeta>>,
 }
 
 /// Passes everything on to another bucket, except what the script says.
@@ -91,6 +93,10 @@ impl Scripted {
 
     pub(crate) fn before_read_of(&self, part: &str, hook: Hook) {
         self.script().before_read = Some((part.to_owned(), hook));
+    }
+
+    pub(crate) fn freeze_listings(&self, listed: Vec<ObjectMeta>) {
+        self.script().listed = Some(listed);
     }
 
     pub(crate) fn heal(&self) {
@@ -175,7 +181,16 @@ impl Bucket for Scripted {
 
     async fn list(&self, options: ListOptions) -> Result<Page, BucketError> {
         let admitted = self.admit("list", "", false)?;
-        let page = self.inner.list(options).await?;
+        let listed = self.script().listed.clone();
+        let page = match listed {
+            None => self.inner.list(options).await?,
+            Some(mut objects) => {
+                let beginning = options.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
+                let after = options.start_after.unwrap_or_default();
+                objects.retain(|object| object.key.as_str().starts_with(&beginning) && object.key.as_str() > &*after);
+                Page { objects, refused: Vec::new(), next: None }
+            }
+        };
         self.reply(admitted, "list", "", page).await
     }
 

@@ -149,6 +149,11 @@ impl World {
         self.delete_where(|found| found == key);
     }
 
+    /// Listings show what there is now, until [`World::heal`].
+    pub(crate) fn freeze_listings(&self) {
+        self.scripted.freeze_listings(wait(list_all(&*self.memory, None, |_| {})).expect("listed"));
+    }
+
     pub(crate) fn heal(&self) {
         self.scripted.heal();
     }
