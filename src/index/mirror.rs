@@ -167,6 +167,13 @@ pub struct Stamp {
     pub ctime_ns: i64,
 }
 
+impl Stamp {
+    /// Returns a stamp that no file has.
+    pub fn of_nothing(size: u64) -> Self {
+        Self { size, mtime_ns: i64::MIN, ctime_ns: i64::MIN }
+    }
+}
+
 impl From<&Metadata> for Stamp {
     fn from(metadata: &Metadata) -> Self {
         let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);

@@ -133,9 +133,8 @@ impl InFlight {
             let Some(entry) = record.entries.get(path).filter(|entry| entry.sha256.as_ref() == Some(sha256)) else {
                 continue;
             };
-            // No file has this stamp: whatever is here now is looked at.
-            let stamp = Stamp { size: entry.size, mtime_ns: i64::MIN, ctime_ns: i64::MIN };
-            let published = Verified { stamp, sha256: sha256.clone() };
+            // Whatever is here now is looked at.
+            let published = Verified { stamp: Stamp::of_nothing(entry.size), sha256: sha256.clone() };
             let last_modified = entry.last_modified.clone();
             is_news |= note(record, path, last_modified, published);
         }

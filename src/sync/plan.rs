@@ -37,11 +37,15 @@ pub(super) struct Facts<'a> {
     pub(super) was_beside_held: bool,
 }
 
+/// Returns the description of the version whose content this is, `None` for other files.
+pub(super) fn description_of(path: &RelPath) -> Option<RelPath> {
+    path.parent().filter(|_| boundary::is_lazy(path))?.child(METADATA_FILE).ok()
+}
+
 /// Whether a cache held the description of the version whose content this is: lazy pulls fetch that and no content.
 pub(super) fn was_beside_held(path: &RelPath, record: &Record) -> bool {
-    let beside = path.parent().and_then(|version| version.child(METADATA_FILE).ok());
-    let known = beside.and_then(|beside| record.known.get(&beside));
-    boundary::is_lazy(path) && known.is_some_and(|known| known.local.is_some())
+    let known = description_of(path).and_then(|description| record.known.get(&description));
+    known.is_some_and(|known| known.local.is_some())
 }
 
 /// How much a pull fetches.

@@ -15,7 +15,7 @@ use crate::bucket::BucketError;
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::fsutil;
-use crate::index::{Entry, Known, Stamp};
+use crate::index::{Entry, Known, Stamp, Verified};
 use crate::path::RelPath;
 
 /// What came of the downloads of a batch.
@@ -215,6 +215,13 @@ impl Session<'_> {
                 let version = known.and_then(|known| known.version.clone());
                 let known = Known { last_modified: entry.last_modified.clone(), local: Some(verified), version };
                 record.known.insert(path, known);
+            }
+        }
+        for entry in plan.outdone {
+            // As if it had been here for a moment: what is here now is a change of it, or its deletion.
+            if let Some(sha256) = entry.sha256 {
+                let local = Some(Verified { stamp: Stamp::of_nothing(entry.size), sha256 });
+                record.known.insert(entry.key, Known { last_modified: entry.last_modified, local, version: None });
             }
         }
         for entry in plan.postponed {

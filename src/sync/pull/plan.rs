@@ -1,9 +1,10 @@
 //! Planning a pull: every file of a shard is compared with the cache.
 
-use super::super::plan::{Depth, Facts, Local, PullAction, was_beside_held};
+use super::super::boundary::{self, Crossing};
+use super::super::plan::{Depth, Facts, Local, PullAction, description_of, was_beside_held};
 use super::super::transfer::Places;
 use super::super::watermark::DirtySet;
-use super::super::{SyncError, boundary, local};
+use super::super::{SyncError, local};
 use crate::data::layout::Location;
 use crate::index::{Entry, Record, ShardId, Stamp, Verified};
 use crate::path::RelPath;
@@ -15,6 +16,8 @@ pub(super) struct ShardPlan {
     pub(super) downloads: Vec<(Entry, Option<Stamp>)>,
     pub(super) verified: Vec<(RelPath, Verified)>,
     pub(super) postponed: Vec<Entry>,
+    /// What others wrote to files that are rewritten in place, and ours will replace.
+    pub(super) outdone: Vec<Entry>,
     pub(super) removals: Vec<(RelPath, Stamp)>,
     pub(super) announcements: Vec<RelPath>,
     pub(super) comparisons: Vec<(RelPath, Verified)>,
@@ -45,18 +48,29 @@ pub(super) fn plan_shard(
     depth: Depth,
 ) -> Result<ShardPlan, SyncError> {
     let mut plan = ShardPlan::default();
+    let decided = |path: &RelPath| -> Result<(PullAction, Local), SyncError> {
+        let (entry, known) = (record.entries.get(path), record.known.get(path));
+        let local = local::examine(&places.root, path, known, None)?;
+        let (is_named_dirty, was_beside_held) = (dirty.is_named(path), was_beside_held(path, record));
+        let facts = Facts { path, entry, known, local: &local, is_named_dirty, was_beside_held };
+        Ok((facts.pull(depth), local))
+    };
     let gone = record.known.keys().filter(|path| !record.entries.contains_key(*path));
     for path in record.entries.keys().chain(gone) {
-        if !matches!(boundary::crossing(path), boundary::Crossing::Immutable | boundary::Crossing::Mutable) {
+        let crossing = boundary::crossing(path);
+        if !matches!(crossing, Crossing::Immutable | Crossing::Mutable) {
             continue;
         }
-        let known = record.known.get(path);
-        let local = local::examine(&places.root, path, known, None)?;
-        let entry = record.entries.get(path);
-        let is_named_dirty = dirty.is_named(path);
-        let was_beside_held = was_beside_held(path, record);
-        let facts = Facts { path, entry, known, local: &local, is_named_dirty, was_beside_held };
-        match (facts.pull(depth), entry, local) {
+        let (mut action, local) = decided(path)?;
+        // Content that was deleted here is theirs again with the description that they gave it anew.
+        if action == PullAction::KeepOurs
+            && matches!(local, Local::Absent { .. })
+            && let Some(description) = description_of(path).filter(|path| record.entries.contains_key(path))
+            && decided(&description)?.0 == PullAction::Download
+        {
+            action = if depth == Depth::Metadata { PullAction::Postpone } else { PullAction::Download };
+        }
+        match (action, record.entries.get(path), local) {
             (PullAction::Verified, _, Local::Present(verified)) => {
                 plan.verified.push((path.clone(), verified));
             }
@@ -67,6 +81,9 @@ pub(super) fn plan_shard(
             (PullAction::Compare, _, Local::Present(local)) => plan.comparisons.push((path.clone(), local)),
             (PullAction::Clash, _, _) => plan.clashes.extend(Location::parse(path)),
             (PullAction::Forget, _, _) => plan.forgotten.push(path.clone()),
+            (PullAction::KeepOurs, Some(entry), Local::Present(_)) if crossing == Crossing::Mutable => {
+                plan.outdone.push(entry.clone());
+            }
             (
                 PullAction::KeepOurs
                 | PullAction::Verified

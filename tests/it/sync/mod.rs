@@ -1,5 +1,6 @@
 //! The sync engine with real parts: caches on disk, a bucket in memory, several machines.
 
+mod apart;
 mod catalogs;
 mod commits;
 mod counting;
