@@ -167,7 +167,7 @@ impl Doer<'_> {
         fsutil::write_atomic(&path.under(machine.root()), label.as_bytes(), staging, Durability::Relaxed)
             .expect("written");
         self.note(machine, &format!("writes {label} to {path}"));
-        self.oracle.rewritten(&machine.namespace, path.as_str(), before, Some(&label));
+        self.oracle.rewritten((machine.who, &machine.namespace), path.as_str(), before, Some(&label));
     }
 
     fn remove(&mut self, machine: &Machine) {
@@ -176,7 +176,7 @@ impl Doer<'_> {
         self.announce(machine, &path);
         fsutil::remove_file(&path.under(machine.root())).expect("removed");
         self.note(machine, &format!("removes {path}"));
-        self.oracle.rewritten(&machine.namespace, path.as_str(), Some(before), None);
+        self.oracle.rewritten((machine.who, &machine.namespace), path.as_str(), Some(before), None);
     }
 
     fn announce(&self, machine: &Machine, path: &RelPath) {

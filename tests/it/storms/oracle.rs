@@ -55,9 +55,13 @@ pub(crate) struct Known {
 /// What was written to one file that is rewritten in place.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rewrites {
-    pub(crate) written: BTreeSet<String>,
+    /// What was written, and by whom.
+    pub(crate) written: BTreeMap<String, Who>,
     /// What somebody saw and replaced: it must not come back.
     pub(crate) replaced: BTreeSet<String>,
+    /// What its writer was not told to be published when its push ended early: it may write that once more, and over what
+    /// others have put there, because it cannot know that they saw it.
+    pub(crate) untold: BTreeSet<String>,
     pub(crate) was_deleted: bool,
 }
 
@@ -130,15 +134,30 @@ impl Oracle {
     }
 
     /// A file was rewritten, or deleted, by somebody who saw `before`.
-    pub(crate) fn rewritten(&self, namespace: &str, path: &str, before: Option<String>, now: Option<&str>) {
+    pub(crate) fn rewritten(
+        &self,
+        (writer, namespace): (Who, &str),
+        path: &str,
+        before: Option<String>,
+        now: Option<&str>,
+    ) {
         let mut books = self.books();
         let rewrites = books.entry(namespace.to_owned()).or_default().files.entry(path.to_owned()).or_default();
         rewrites.replaced.extend(before);
         match now {
             Some(now) => {
-                rewrites.written.insert(now.to_owned());
+                rewrites.written.insert(now.to_owned(), writer);
             }
             None => rewrites.was_deleted = true,
+        }
+    }
+
+    /// A push of a machine that has these files ended early.
+    pub(crate) fn not_told(&self, (who, namespace): (Who, &str), files: &BTreeMap<String, String>) {
+        let mut books = self.books();
+        for (path, rewrites) in &mut books.entry(namespace.to_owned()).or_default().files {
+            let untold = files.get(path).filter(|content| rewrites.written.get(*content) == Some(&who));
+            rewrites.untold.extend(untold.cloned());
         }
     }
 

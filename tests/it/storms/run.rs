@@ -203,6 +203,7 @@ impl Run {
         let interrupted = self.tasks.kill(who);
         self.trace.note(format!("machine {who} dies while it does: {}", interrupted.as_deref().unwrap_or("nothing")));
         self.network.shelf.watchman.died(who);
+        self.not_told(who);
         self.machines[who].reopen();
     }
 
@@ -228,6 +229,7 @@ impl Run {
                     }
                 }
                 Err(error) => {
+                    self.not_told(who);
                     let text = format!("machine {who} failed to {name}: {}", chain(&error));
                     // Whatever the weather, no index is damaged. A file may be: its version was deleted and made again.
                     let is_file = matches!(error, SyncError::Transfers { .. });
@@ -239,6 +241,12 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Whatever a machine was doing ended early: what it published, nobody told it.
+    fn not_told(&self, who: Who) {
+        let machine = &self.machines[who];
+        self.oracle.not_told((who, &machine.namespace), &machine.files());
     }
 
     /// Waits until nobody does anything any more.
