@@ -3,11 +3,15 @@
 
 use std::fmt;
 
-use crate::path::RelPath;
+use crate::path::{PATH_BYTES_MAX, RelPath};
 
 /// The name of a shard: `data--aws--ec2--vpc--<id>`, `_root`, … Never contains `/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct PartitionKey(String);
+
+/// Where the objects of shards are, and what their names end in.
+const DIRECTORY: &str = "_index/";
+const EXTENSION: &str = ".json";
 
 /// Subtrees that have one shard each.
 const WHOLE_SUBTREE: [&str; 6] = ["workflows-evaluated", "auto-definitions", "audit", "telemetry", "logs", "files"];
@@ -25,12 +29,13 @@ impl PartitionKey {
             (subtree, 2..) if WHOLE_SUBTREE.contains(&subtree) => subtree.to_owned(),
             _ => return None,
         };
-        Some(Self(name))
+        // The key of a shard may be longer than the path that belongs there.
+        (DIRECTORY.len() + name.len() + EXTENSION.len() <= PATH_BYTES_MAX).then_some(Self(name))
     }
 
     /// Checks a name that came from a bucket.
     pub fn from_remote(name: &str) -> Option<Self> {
-        let key = format!("_index/{name}.json").parse::<RelPath>().ok()?;
+        let key = format!("{DIRECTORY}{name}{EXTENSION}").parse::<RelPath>().ok()?;
         (key.segments().count() == 2 && !matches!(name, "" | "_meta")).then(|| Self(name.to_owned()))
     }
 
@@ -41,7 +46,7 @@ impl PartitionKey {
 
     /// Returns the key of the shard object, relative to the namespace.
     pub fn to_path(&self) -> RelPath {
-        RelPath::from_trusted(format!("_index/{}.json", self.0))
+        RelPath::from_trusted(format!("{DIRECTORY}{}{EXTENSION}", self.0))
     }
 }
 
@@ -57,6 +62,14 @@ mod tests {
 
     fn shard(path: &str) -> Option<String> {
         PartitionKey::of(&path.parse().expect("a path")).map(|key| key.0)
+    }
+
+    #[test]
+    fn a_path_whose_shard_would_have_too_long_a_key_has_no_place() {
+        let path = |length: usize| format!("data/t/{}/state/1/raw", "x".repeat(length));
+
+        assert!(shard(&path(1003)).is_some());
+        assert_eq!(shard(&path(1004)), None);
     }
 
     #[test]
