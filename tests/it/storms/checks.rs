@@ -9,7 +9,7 @@ use swamp::sync::Depth;
 
 use super::deeds::called;
 use super::machine::{Machine, Seen, Setup, files_below};
-use super::oracle::{Book, Standing};
+use super::oracle::{Book, Standing, rest};
 use super::run::Run;
 use super::watchman::{EXPORT, prefix, rows};
 
@@ -76,7 +76,7 @@ fn against_book(book: &Book, machine: &Machine) -> Vec<String> {
             complaints.push(format!("{label} of {} is there {} times", fact.directory, copies.len()));
         }
         for content in &contents {
-            let rest = known.pieces.iter().fold(content.clone(), |rest, piece| rest.replacen(piece, "", 1));
+            let rest = rest(content, &known.pieces);
             if !rest.is_empty() {
                 complaints.push(format!("{label} of {} contains {rest:?}", fact.directory));
             }

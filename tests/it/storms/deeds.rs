@@ -95,6 +95,11 @@ impl Doer<'_> {
             .filter(|seen| seen.is_streaming && !seen.fact.is_tombstone && seen.content.is_some())
             .collect();
         let Some(stream) = self.choose(&streams) else { return };
+        // A version that others made anew under its number is replaced file by file. Whoever appends in between mixes the
+        // two, which is a gap; nobody does here.
+        if !self.oracle.is_all_of(&machine.namespace, &stream.fact, stream.content.as_deref().unwrap_or_default()) {
+            return;
+        }
         let piece = format!("{}\n", self.label(machine));
         machine.engine.parts().store.append(&stream.artifact, piece.as_bytes()).expect("appended");
         self.note(machine, &format!("appends {} to {} {}", piece.trim(), stream.artifact, stream.number));

@@ -78,6 +78,11 @@ pub(crate) struct Oracle {
     books: Arc<Mutex<BTreeMap<String, Book>>>,
 }
 
+/// Returns what is left of content without pieces.
+pub(crate) fn rest(content: &str, pieces: &[String]) -> String {
+    pieces.iter().fold(content.to_owned(), |rest, piece| rest.replacen(piece, "", 1))
+}
+
 impl Oracle {
     fn books(&self) -> MutexGuard<'_, BTreeMap<String, Book>> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,6 +113,13 @@ impl Oracle {
                 known.published = known.published.or(Some(now));
             }
         }
+    }
+
+    /// Whether content is nothing but what was written to a version.
+    pub(crate) fn is_all_of(&self, namespace: &str, fact: &Fact, content: &str) -> bool {
+        let books = self.books();
+        let known = books.get(namespace).and_then(|book| book.versions.get(fact));
+        known.is_some_and(|known| rest(content, &known.pieces).is_empty())
     }
 
     /// A piece was appended to a version.
