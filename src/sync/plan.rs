@@ -95,6 +95,12 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether the datastore's file of a version is one that this cache had: it was appended to. Content that was never
+    /// fetched counts if its description was held, because it was deleted here then, and its number given to another.
+    fn is_remote_ours_to_replace(&self, entry: &Entry) -> bool {
+        self.is_remote_unchanged(entry) && (self.held().is_some() || self.was_beside_held)
+    }
+
     /// Whether the local file has the content the entry describes, as far as the entry tells.
     fn is_same(&self, entry: &Entry, local: &Verified) -> bool {
         match &entry.sha256 {
@@ -144,8 +150,7 @@ impl Facts<'_> {
                     Some(held) if held.sha256 == local.sha256 => PullAction::Download,
                     // Both sides appended to the stream: neither has what the other wrote.
                     Some(_) if is_version && !self.is_remote_unchanged(entry) => PullAction::Clash,
-                    // One that is known and was never fetched was deleted here, and its number given to another.
-                    None if is_version && !self.is_remote_unchanged(entry) => {
+                    None if is_version && !self.is_remote_ours_to_replace(entry) => {
                         let may_be_same = entry.sha256.is_none() && entry.size == local.stamp.size;
                         if may_be_same { PullAction::Compare } else { PullAction::Clash }
                     }
@@ -167,7 +172,7 @@ impl Facts<'_> {
                     None => PushAction::Create,
                     // A version this cache published before and that changed since is a stream that was appended to.
                     // Or one that was deleted here, and whose number another has now.
-                    Some(entry) if self.is_remote_unchanged(entry) => PushAction::Write,
+                    Some(entry) if self.is_remote_ours_to_replace(entry) => PushAction::Write,
                     // Theirs, and not fetched yet: the next look finds that the two clash.
                     Some(_) => PushAction::Nothing,
                 },

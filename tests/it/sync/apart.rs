@@ -33,6 +33,30 @@ fn a_name_that_others_published_first_is_deleted_with_its_pointer() {
 }
 
 #[test]
+fn a_version_that_is_saved_while_anothers_description_is_fetched_gets_another_number() {
+    let world = World::namespaced();
+    let (ana, ben) = two(&world);
+    ben.change("files/notes", "x");
+    let (storm, first, busy) = (world.clone(), ana.clone(), ben.clone());
+    world.before_write_of("infra.lock", move || {
+        first.push();
+        // Under the lock, where nobody looks again.
+        storm.before_read_of("metadata.yaml", move || drop(busy.put("vpc", "state", "ours")));
+    });
+    ben.push();
+    for machine in [&ana, &ben, &ana] {
+        machine.pull();
+        machine.push();
+    }
+
+    let mut contents = ana.contents("vpc", "state");
+    contents.sort();
+    assert_eq!(contents, ["ours", "theirs"]);
+    assert_eq!(ben.tree(), ana.tree());
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
 fn a_version_that_others_made_again_comes_whole_after_a_deletion_here() {
     for depth in [Depth::Content, Depth::Metadata] {
         let world = World::namespaced();
