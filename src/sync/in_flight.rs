@@ -22,12 +22,15 @@ const FORMAT: u32 = 2;
 /// The longest file of notes that is read, in bytes; a longer one is not ours.
 const BYTES_MAX: u64 = 256 << 20;
 
+/// How many contents of a file are remembered, one for every session that ended early.
+const CONTENTS_MAX: usize = 16;
+
 /// What is about to become of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Intent {
-    /// It gets this content, by its SHA-256.
-    Write(String),
+    /// It gets a content, by its SHA-256, after what earlier sessions were about to give it.
+    Write(Vec<String>),
     /// It is deleted, if it is a version with one of these contents, or no version.
     Delete(Vec<String>),
 }
@@ -36,9 +39,18 @@ impl Intent {
     /// Returns the contents that the file has, or had, by their SHA-256.
     pub(super) fn contents(&self) -> &[String] {
         match self {
-            Self::Write(sha256) => std::slice::from_ref(sha256),
-            Self::Delete(held) => held,
+            Self::Write(contents) | Self::Delete(contents) => contents,
         }
+    }
+
+    /// Remembers what an earlier session was about to do: it may have done it.
+    fn after(mut self, earlier: &Self) -> Self {
+        let (Self::Write(contents) | Self::Delete(contents)) = &mut self;
+        let mut all: Vec<String> = earlier.contents().iter().filter(|it| !contents.contains(it)).cloned().collect();
+        all.append(contents);
+        all.drain(..all.len().saturating_sub(CONTENTS_MAX));
+        *contents = all;
+        self
     }
 }
 
@@ -85,7 +97,13 @@ impl InFlight {
         if files.is_empty() {
             return Ok(());
         }
-        self.pushing.extend(files);
+        for (path, intent) in files {
+            let intent = match self.pushing.get(&path) {
+                Some(earlier) => intent.after(earlier),
+                None => intent,
+            };
+            self.pushing.insert(path, intent);
+        }
         self.store("pushing.json", &self.pushing)
     }
 

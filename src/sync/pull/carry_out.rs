@@ -50,7 +50,7 @@ impl Session<'_> {
         let groups: [Vec<&Download>; 2] =
             [downloads().filter(|download| !is_pointer(download)).collect(), downloads().filter(is_pointer).collect()];
         let intents =
-            downloads().filter_map(|(entry, _)| Some((entry.key.clone(), Intent::Write(entry.sha256.clone()?))));
+            downloads().filter_map(|(entry, _)| Some((entry.key.clone(), Intent::Write(vec![entry.sha256.clone()?]))));
         let intents: BTreeMap<RelPath, Intent> = intents.collect();
         let noted: Vec<RelPath> = intents.keys().cloned().collect();
         self.in_flight.begin_pull(intents)?;

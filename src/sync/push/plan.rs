@@ -36,7 +36,7 @@ impl PushPlan {
     /// Returns what becomes of files that are rewritten in place or deleted, and of those that the index is told of.
     pub(super) fn intents(&self) -> BTreeMap<RelPath, Intent> {
         let written = self.creates.iter().chain(&self.writes);
-        let written = written.map(|(path, verified)| (path.clone(), Intent::Write(verified.sha256.clone())));
+        let written = written.map(|(path, verified)| (path.clone(), Intent::Write(vec![verified.sha256.clone()])));
         let deleted = self.deletes.iter();
         let deleted = deleted.map(|(path, held)| (path.clone(), Intent::Delete(held.clone().unwrap_or_default())));
         written.chain(deleted).collect()
@@ -183,8 +183,9 @@ impl Session<'_> {
         let was_pushed = intent.is_some() || self.uploaded.get(facts.path).is_some();
         match (intent, action, facts.entry) {
             // The entry is right, but the object may have been rewritten for an entry that never was.
-            (Some(Intent::Write(sha256)), PushAction::Verified, Some(entry))
-                if boundary::crossing(facts.path) == Crossing::Mutable && entry.sha256.as_ref() != Some(sha256) =>
+            (Some(Intent::Write(contents)), PushAction::Verified, Some(entry))
+                if boundary::crossing(facts.path) == Crossing::Mutable
+                    && contents.iter().any(|content| entry.sha256.as_ref() != Some(content)) =>
             {
                 PushAction::Write
             }

@@ -223,6 +223,33 @@ fn versions_deleted_after_two_pushes_that_died_do_not_come_back() {
 }
 
 #[test]
+fn a_stream_whose_appends_died_twice_is_whole_and_has_its_number() {
+    let world = World::in_parts();
+    for (first, second) in (6..=9).flat_map(|first| (3..=8).map(move |second| (first, second))) {
+        let namespace = format!("n{first}-{second}");
+        let writer = world.machine(&namespace, "writer");
+        writer.stream("vpc", "log", "a\n");
+        writer.push();
+        writer.append("vpc", "log", "b\n");
+        die(&world, &writer, first);
+        let writer = writer.reopened();
+        writer.append("vpc", "log", "c\n");
+        die(&world, &writer, second);
+
+        let writer = writer.reopened();
+        writer.put("vpc", "one", "x");
+        writer.put("vpc", "two", "x");
+        writer.push();
+
+        let reader = world.machine(&namespace, "reader");
+        reader.adopt_model("vpc", &writer.model_id("vpc"));
+        reader.pull();
+        assert_eq!(reader.contents("vpc", "log"), ["a\nb\nc\n"], "requests {first}, {second}");
+        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "requests {first}, {second}");
+    }
+}
+
+#[test]
 fn names_put_back_after_a_deletion_that_died_stay() {
     let put_back = |writer: &Machine| drop(writer.put("vpc", "deleted", "again"));
     a_push_of_versions_dies_and_then(put_back, |reader| reader.try_read("vpc", "deleted"), Some("again"));
