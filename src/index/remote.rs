@@ -253,11 +253,15 @@ impl Index {
         let objects = bucket::list_all(&*self.bucket, Some(&below), refuse).await.map_err(IndexError::Read)?;
         let states: std::collections::HashMap<_, _> =
             objects.into_iter().map(|object| (object.key, object.version)).collect();
+        // The listing shows the meta object too. Where that is not the one just read, and no other has come since, the
+        // listing lags behind and says nothing of the shards.
+        let is_current = states.get(&meta_path()) == head.meta.as_ref()
+            || matches!(self.probe_meta(head.meta.as_ref()).await?, Probe::Changed(_));
         let mut changed = Vec::new();
         for key in listed {
             let shard = ShardId::Partition(key);
             match (states.get(&shard.to_path()), old.shard(&shard)) {
-                (Some(now), Some(then)) if now == then => head.set_shard(&shard, Some(now.clone())),
+                (Some(now), Some(then)) if now == then && is_current => head.set_shard(&shard, Some(now.clone())),
                 _ => changed.push(shard),
             }
         }

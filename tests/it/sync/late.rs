@@ -58,6 +58,18 @@ fn a_listing_that_lags_behind_does_not_let_a_push_replace_what_it_hides() {
 }
 
 #[test]
+fn a_listing_that_lags_behind_does_not_hide_a_commit() {
+    let world = World::namespaced();
+    let (one, other) = two(&world);
+    world.freeze_listings();
+    one.change("files/shared", "second");
+    one.push();
+    other.pull();
+
+    assert_eq!(other.tree(), one.tree());
+}
+
+#[test]
 fn a_write_that_arrives_late_does_not_undo_a_newer_one() {
     let world = World::namespaced();
     let (one, other) = two(&world);
