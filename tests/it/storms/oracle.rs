@@ -59,8 +59,8 @@ pub(crate) struct Rewrites {
     pub(crate) written: BTreeMap<String, Who>,
     /// What somebody saw and replaced: it must not come back.
     pub(crate) replaced: BTreeSet<String>,
-    /// What its writer was not told to be published when its push ended early: it may write that once more, and over what
-    /// others have put there, because it cannot know that they saw it.
+    /// What a push published without telling its writer, because it ended early or the writing came after the planning: it
+    /// may be published once more, and over what others have put there, because its writer cannot know that they saw it.
     pub(crate) untold: BTreeSet<String>,
     pub(crate) was_deleted: bool,
 }
@@ -164,7 +164,7 @@ impl Oracle {
         }
     }
 
-    /// A push of a machine that has these files ended early.
+    /// A push of a machine may have published these files of its without saying so.
     pub(crate) fn not_told(&self, (who, namespace): (Who, &str), files: &BTreeMap<String, String>) {
         let mut books = self.books();
         for (path, rewrites) in &mut books.entry(namespace.to_owned()).or_default().files {

@@ -48,6 +48,14 @@ impl Plan {
     }
 }
 
+/// A machine as it was when it began to do something.
+#[derive(Default)]
+struct Begun {
+    at: Duration,
+    facts: Vec<Fact>,
+    files: BTreeMap<String, String>,
+}
+
 /// One run in progress.
 pub(crate) struct Run {
     pub(crate) trace: Trace,
@@ -61,7 +69,7 @@ pub(crate) struct Run {
     rng: fastrand::Rng,
     tasks: Tasks,
     /// When machines began what they do, and what they had then.
-    begun: BTreeMap<Who, (Duration, Vec<Fact>)>,
+    begun: BTreeMap<Who, Begun>,
     /// When machines began to synchronise last that came to an end.
     heard: BTreeMap<Who, Duration>,
     acts: usize,
@@ -209,8 +217,9 @@ impl Run {
 
     fn begin(&mut self, who: Who, name: &str, work: Work) {
         self.trace.note(format!("machine {who} begins to {name}"));
-        let facts = self.machines[who].seen().into_iter().map(|seen| seen.fact);
-        self.begun.insert(who, (self.timeline.now(), facts.collect()));
+        let machine = &self.machines[who];
+        let facts = machine.seen().into_iter().map(|seen| seen.fact).collect();
+        self.begun.insert(who, Begun { at: self.timeline.now(), facts, files: machine.files() });
         self.tasks.begin(who, name, work);
     }
 
@@ -219,9 +228,13 @@ impl Run {
             match outcome {
                 Ok(said) => {
                     self.trace.note(format!("machine {who} is done: {name}, {said}"));
-                    let (at, facts) = self.begun.remove(&who).unwrap_or_default();
+                    let Begun { at, facts, files } = self.begun.remove(&who).unwrap_or_default();
                     let namespace = &self.machines[who].namespace;
                     if name == "push" {
+                        // What was written meanwhile may have been sent.
+                        let mut meanwhile = self.machines[who].files();
+                        meanwhile.retain(|path, content| files.get(path) != Some(content));
+                        self.oracle.not_told((who, namespace), &meanwhile);
                         self.oracle.published((who, namespace), facts, self.timeline.now());
                     }
                     if matches!(name.as_str(), "push" | "pull" | "pull metadata" | "pull content") {
