@@ -65,8 +65,9 @@ impl Session<'_> {
         report.strays = std::mem::take(&mut plan.strays);
         if !plan.is_empty() || is_export_due {
             // Planned anew under the lock, which must be renewed meanwhile: no time to read large files.
-            self.hashed = plan.writes;
-            self.hashed.extend(plan.verified);
+            self.hashed = std::mem::take(&mut plan.writes);
+            self.hashed.append(&mut plan.verified);
+            drop(plan);
             let lock = self.engine.parts.lock.stopping_with(self.stop.clone());
             match lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await? {
                 Committed::Partly => return Box::pin(self.push_in(rounds_left, report)).await,
