@@ -185,7 +185,7 @@ fn contents(files: &BTreeMap<RelPath, Intent>) -> impl Iterator<Item = (&RelPath
 }
 
 /// Records content as the one this cache held last; returns false if that is known already.
-fn note(record: &mut Record, path: &RelPath, last_modified: String, held: Verified) -> bool {
+pub(super) fn note(record: &mut Record, path: &RelPath, last_modified: String, held: Verified) -> bool {
     let known = record.known.get(path).and_then(|known| known.local.as_ref());
     let is_news = known.is_none_or(|known| known.sha256 != held.sha256);
     if is_news {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::{debug, info, warn};
 
-use super::super::in_flight::Intent;
+use super::super::in_flight::{self, Intent};
 use super::super::session::Session;
 use super::super::transfer::Fetched;
 use super::super::{Failed, PullReport, Step, SyncError, transfer};
@@ -220,8 +220,8 @@ impl Session<'_> {
         for entry in plan.outdone {
             // As if it had been here for a moment: what is here now is a change of it, or its deletion.
             if let Some(sha256) = entry.sha256 {
-                let local = Some(Verified { stamp: Stamp::of_nothing(entry.size), sha256 });
-                record.known.insert(entry.key, Known { last_modified: entry.last_modified, local, version: None });
+                let seen = Verified { stamp: Stamp::of_nothing(entry.size), sha256 };
+                in_flight::note(&mut record, &entry.key, entry.last_modified, seen);
             }
         }
         for entry in plan.postponed {

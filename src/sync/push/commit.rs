@@ -52,6 +52,7 @@ impl Session<'_> {
         let mut plan = self.plan_push(dirty)?;
         // Versions that appeared since the first upload; the others are not sent again.
         self.upload_versions(&mut plan, dirty, report).await?;
+        self.hashed.clear();
         held.check()?;
         self.in_flight.begin_push(plan.intents())?;
         let over = Way::Over { before: &plan.before, held: Some(held) };

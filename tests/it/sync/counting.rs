@@ -54,3 +54,26 @@ fn the_cost_of_a_push_follows_the_change_and_not_the_namespace() {
     // Probe, two version files, lock, probe, pointer, two shards, export, its shard, meta, unlock (look and delete).
     assert_eq!(small, 13);
 }
+
+#[test]
+fn a_pull_before_a_push_does_not_make_it_look_at_what_it_rewrites() {
+    let cost_of_rewriting = |is_pulled_meanwhile: bool| {
+        let world = World::namespaced();
+        let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+        one.change("files/shared", "first");
+        one.push();
+        other.pull();
+        other.change("files/other", "x");
+        other.push();
+        if !is_pulled_meanwhile {
+            one.pull();
+        }
+        one.change("files/shared", "second");
+        if is_pulled_meanwhile {
+            one.pull();
+        }
+        world.requests_of(|| drop(one.push()))
+    };
+
+    assert_eq!(cost_of_rewriting(true), cost_of_rewriting(false));
+}

@@ -193,59 +193,55 @@ fn versions_deleted_after_a_push_that_died_do_not_come_back_with_the_first_part_
     });
 }
 
+/// Publishes one change, lets the pushes of two more die, pushes again, and returns what a reader has then: the same as the
+/// writer, and as the index says.
+fn two_dead_pushes_later(world: &World, (first, second): (u64, u64), changes: [&dyn Fn(&Machine); 3]) -> Machine {
+    let namespace = format!("n{first}-{second}");
+    let [published, earlier, later] = changes;
+    let writer = world.machine(&namespace, "writer");
+    published(&writer);
+    writer.push();
+    earlier(&writer);
+    die(world, &writer, first);
+    let writer = writer.reopened();
+    later(&writer);
+    die(world, &writer, second);
+
+    let writer = writer.reopened();
+    writer.put("vpc", "one", "x");
+    writer.put("vpc", "two", "x");
+    writer.push();
+
+    let reader = world.machine(&namespace, "reader");
+    reader.adopt_model("vpc", &writer.model_id("vpc"));
+    reader.pull();
+    assert_eq!(reader.tree(), writer.tree(), "requests {first}, {second}");
+    assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "requests {first}, {second}");
+    reader
+}
+
 #[test]
 fn versions_deleted_after_two_pushes_that_died_do_not_come_back() {
+    let published = |writer: &Machine| drop(writer.put("vpc", "kept", "x"));
+    let added = |writer: &Machine| drop(writer.put("vpc", "added", "x"));
+    let deleted = |writer: &Machine| writer.delete("vpc", "added");
     // While they commit.
     for world in [World::namespaced(), World::in_parts()] {
-        for (first, second) in (6..=9).flat_map(|first| (5..=9).map(move |second| (first, second))) {
-            let namespace = format!("n{first}-{second}");
-            let writer = world.machine(&namespace, "writer");
-            writer.put("vpc", "kept", "x");
-            writer.push();
-            writer.put("vpc", "added", "x");
-            die(&world, &writer, first);
-            let writer = writer.reopened();
-            writer.delete("vpc", "added");
-            die(&world, &writer, second);
-
-            let writer = writer.reopened();
-            writer.put("vpc", "one", "x");
-            writer.put("vpc", "two", "x");
-            writer.push();
-
-            let reader = world.machine(&namespace, "reader");
-            reader.pull();
-            assert_eq!(reader.try_read("vpc", "added"), None, "requests {first}, {second}");
-            assert_eq!(reader.tree(), writer.tree(), "requests {first}, {second}");
-            assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "requests {first}, {second}");
+        for requests in (6..=9).flat_map(|first| (5..=9).map(move |second| (first, second))) {
+            let reader = two_dead_pushes_later(&world, requests, [&published, &added, &deleted]);
+            assert_eq!(reader.try_read("vpc", "added"), None, "requests {requests:?}");
         }
     }
 }
 
 #[test]
 fn a_stream_whose_appends_died_twice_is_whole_and_has_its_number() {
+    let published = |writer: &Machine| writer.stream("vpc", "log", "a\n");
+    let [earlier, later] = ["b\n", "c\n"].map(|piece| move |writer: &Machine| writer.append("vpc", "log", piece));
     let world = World::in_parts();
-    for (first, second) in (6..=9).flat_map(|first| (3..=8).map(move |second| (first, second))) {
-        let namespace = format!("n{first}-{second}");
-        let writer = world.machine(&namespace, "writer");
-        writer.stream("vpc", "log", "a\n");
-        writer.push();
-        writer.append("vpc", "log", "b\n");
-        die(&world, &writer, first);
-        let writer = writer.reopened();
-        writer.append("vpc", "log", "c\n");
-        die(&world, &writer, second);
-
-        let writer = writer.reopened();
-        writer.put("vpc", "one", "x");
-        writer.put("vpc", "two", "x");
-        writer.push();
-
-        let reader = world.machine(&namespace, "reader");
-        reader.adopt_model("vpc", &writer.model_id("vpc"));
-        reader.pull();
-        assert_eq!(reader.contents("vpc", "log"), ["a\nb\nc\n"], "requests {first}, {second}");
-        assert_eq!(world.dangling_entries(&namespace), Vec::<String>::new(), "requests {first}, {second}");
+    for requests in (6..=9).flat_map(|first| (3..=8).map(move |second| (first, second))) {
+        let reader = two_dead_pushes_later(&world, requests, [&published, &earlier, &later]);
+        assert_eq!(reader.contents("vpc", "log"), ["a\nb\nc\n"], "requests {requests:?}");
     }
 }
 
