@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let has = |word: &str| rest.iter().any(|argument| argument == word);
     let passthrough = if has("off") { Passthrough::Off } else { Passthrough::Auto };
     let access = if has("mine") { Access::Owner } else { Access::Everybody };
-    let served = serve(&Options {
+    let options = Options {
         mountpoint: mountpoint.into(),
         source: "mirror".to_owned(),
         tree: Arc::new(Bare),
@@ -86,7 +86,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         owner: (0, 0),
         cache_bytes: CACHE_BYTES_DEFAULT,
         deadline: Duration::from_secs(30),
-    })?;
+    };
+    let served = serve(&options, |_| ())?;
     while served.mount().wait(Duration::from_hours(1))? == Waited::Served {}
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::content::Usage;
 use crate::fs::Core;
 use crate::fuse::{Adapter, Facts};
 use crate::lifecycle::InFlight;
-use crate::{Mount, MountError, Options};
+use crate::{Mount, MountError, Mounted, Options};
 
 /// How bytes get between a program and a file of the backing directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +36,18 @@ pub struct Served {
     facts: Arc<Facts>,
 }
 
-/// Mounts and serves what the options say.
-pub fn serve(options: &Options) -> Result<Served, MountError> {
+/// Mounts and serves what the options say. `attached` hears which mount it is before anything is answered through it: a
+/// guardian must know it by then.
+pub fn serve(options: &Options, attached: impl FnOnce(&Mounted)) -> Result<Served, MountError> {
     let refused = |source| MountError::Refused { path: options.mountpoint.clone(), source };
     let core = Arc::new(Core::new(options).map_err(refused)?);
     let in_flight = InFlight::new();
     let adapter = Adapter::new(Arc::clone(&core), options.passthrough, Arc::clone(&in_flight));
     let facts = adapter.facts();
-    let mount = Mount::new(options, adapter, in_flight, |device| facts.probe(device))?;
+    let mount = Mount::new(options, adapter, in_flight, |mounted, device| {
+        attached(mounted);
+        facts.probe(device);
+    })?;
     Ok(Served { mount, core, facts })
 }
 

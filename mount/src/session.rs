@@ -88,19 +88,19 @@ struct State {
 impl Mount {
     /// Mounts and serves a file system, of which every operation should be in the table.
     ///
-    /// `connected` is given the connection once the kernel has had its first answer, before it asks anything else. From
-    /// then on this process leaves no core dump: it would hold content that must not be on disk.
+    /// `connected` is given the mount and its connection once the kernel has had its first answer, before it asks anything
+    /// else. From then on this process leaves no core dump: it would hold content that must not be on disk.
     pub(crate) fn new<F: Filesystem>(
         options: &Options,
         filesystem: F,
         in_flight: Arc<InFlight>,
-        connected: impl FnOnce(BorrowedFd<'_>),
+        connected: impl FnOnce(&Mounted, BorrowedFd<'_>),
     ) -> Result<Self, MountError> {
         let mountpoint = prepare(options)?;
         let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
         let connection = attach(options, &mountpoint)?;
         let mounted = identify(&mountpoint, options).map_err(refused)?;
-        let started = start(connection, filesystem, connected);
+        let started = start(connection, filesystem, |device| connected(&mounted, device));
         let (notifier, shared) = started.map_err(|source| {
             give_up(&mounted);
             refused(source)

@@ -15,7 +15,7 @@ mod tests;
 
 pub use diagnosis::{Device, Diagnosis, diagnose};
 pub use error::{MountError, ServeError};
-pub use guardian::guard;
+pub use guardian::{guard, tell};
 pub use notifier::Notifier;
 
 pub(crate) use abort::abort;

@@ -113,7 +113,7 @@ impl Trial {
         let mut options = options(directory.path(), Arc::clone(&observer), passthrough);
         options.mountpoint = mountpoint.path().to_owned();
         adjust(&mut options);
-        let served = serve(&options).unwrap();
+        let served = serve(&options, |_| ()).unwrap();
         Self { served, observer, mountpoint, directory }
     }
 

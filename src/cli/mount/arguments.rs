@@ -118,8 +118,8 @@ pub(crate) struct UnmountArguments {
 pub(crate) struct GuardianArguments {
     /// Where it is mounted
     pub(super) mountpoint: PathBuf,
-    /// What names it
-    pub(super) id: String,
+    /// What names the mounts of its repository
+    pub(super) source: String,
 }
 
 /// Reads `250ms`, `2s`, `5m`, `1h`, or a number of seconds.

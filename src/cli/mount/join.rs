@@ -10,14 +10,15 @@ use swamp::fsutil::FileError;
 use swamp::mounting::{Admission, Links, MountFacts, MountReports, Recorder};
 use swamp::repo::Repo;
 use swamp::tree::{Datastore, MountedTree, Reports, TreeParts};
-use swamp_mount::{Access, InvalidMountId, MountError, Options, Passthrough, Transfer, Unmounted, Waited, Writable};
+use swamp_mount::{Access, MountError, Options, Passthrough, Transfer, Unmounted, Waited, Writable};
 use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::arguments::MountArguments;
 use super::failure::MountFailure;
+use super::guardian::Guardian;
 use crate::cli::context::Context;
-use crate::cli::report::{Failed, Outcome};
+use crate::cli::report::Failed;
 
 /// A file system that is mounted. Dropping it unmounts.
 pub(super) trait Served: Send + Sync + fmt::Debug {
@@ -26,9 +27,6 @@ pub(super) trait Served: Send + Sync + fmt::Debug {
 
     /// Takes it away; who uses it may finish within `grace`.
     fn unmount(&self, grace: Duration);
-
-    /// Returns what names it to a guardian.
-    fn id(&self) -> String;
 
     /// Tells the kernel that names have changed.
     fn names_changed(&self);
@@ -63,10 +61,6 @@ impl Served for swamp_mount::Served {
         }
     }
 
-    fn id(&self) -> String {
-        self.mount().id().to_string()
-    }
-
     fn names_changed(&self) {
         self.mount().notifier().names_changed();
     }
@@ -96,8 +90,8 @@ impl Served for swamp_mount::Served {
     }
 }
 
-/// Mounts; must be called from within the runtime that fetches.
-pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Served>, Failed> {
+/// Mounts; must be called from within the runtime that fetches. The guardian knows the mount before anybody can use it.
+pub(super) fn mount(parts: &Parts<'_>, guardian: &mut Guardian, context: &Context) -> Result<Arc<dyn Served>, Failed> {
     let Parts { repo, links, reports, mountpoint, arguments } = parts;
     let tree = MountedTree::new(TreeParts {
         catalog: repo.catalog()?,
@@ -134,7 +128,8 @@ pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Serv
         cache_bytes: arguments.cache_bytes,
         deadline: arguments.deadline,
     };
-    let served = swamp_mount::serve(&options).map_err(|error| MountFailure::Mechanism {
+    let served = swamp_mount::serve(&options, |mounted| guardian.tell(mounted));
+    let served = served.map_err(|error| MountFailure::Mechanism {
         kind: kind_of(&error),
         hint: error.hint().map(str::to_owned),
         source: Box::new(error),
@@ -143,7 +138,7 @@ pub(super) fn mount(parts: &Parts<'_>, context: &Context) -> Result<Arc<dyn Serv
 }
 
 /// What names the mounts of a repository in the list of mounts, where a comma would end the name.
-fn source_of(id: &str) -> String {
+pub(super) fn source_of(id: &str) -> String {
     let plain = |character: char| if character.is_ascii_alphanumeric() || character == '-' { character } else { '_' };
     format!("swamp-{}", id.chars().map(plain).collect::<String>())
 }
@@ -170,15 +165,4 @@ pub(super) fn detach(mountpoint: &Path) -> Result<bool, Failed> {
     }
     swamp_mount::detach(&mounted).map_err(failed())?;
     Ok(true)
-}
-
-/// Waits until the process that serves a mount is gone, then takes away what is left of it.
-pub(super) fn guard(mountpoint: &Path, id: &str) -> Outcome {
-    let id = id.parse().map_err(|error| MountFailure::Mechanism {
-        kind: Kind::Invalid,
-        hint: None,
-        source: Box::<InvalidMountId>::new(error),
-    })?;
-    swamp_mount::guard(std::io::stdin(), mountpoint, id).map_err(FileError::at("guard", mountpoint))?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod daemon;
 mod failure;
+mod guardian;
 mod join;
 mod notify;
 mod serve;
@@ -37,5 +38,5 @@ pub(crate) async fn unmount(arguments: UnmountArguments, context: &Context) -> O
 }
 
 pub(crate) fn guard(arguments: &GuardianArguments) -> Outcome {
-    serve::guard(&arguments.mountpoint, &arguments.id)
+    guardian::guard(arguments)
 }

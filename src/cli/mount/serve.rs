@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tracing::{info, warn};
 
 use super::arguments::MountArguments;
 use super::failure::MountFailure;
+use super::guardian::Guardian;
 use super::join::{self, Parts, Served};
 use super::{daemon, notify};
 use crate::cli::context::Context;
@@ -85,9 +85,8 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     let (served, links) = (Arc::new(OnceLock::new()), Links::new(&context.clock));
     let reports = Arc::new(reports(&repo, &links, &server, &served, context));
     let parts = Parts { repo: &repo, links: &links, reports: &reports, mountpoint: &mountpoint, arguments: &arguments };
-    let mount = join::mount(&parts, context)?;
-    // At once: whoever sees the mount may kill us.
-    let guardian = Guardian::start(&mountpoint, &mount.id());
+    let mut guardian = Guardian::start(&mountpoint, &join::source_of(repo.id()));
+    let mount = join::mount(&parts, &mut guardian, context)?;
     served.get_or_init(|| Arc::clone(&mount));
 
     let stop = CancellationToken::new();
@@ -249,43 +248,6 @@ async fn finish(
         None if left.is_done() => Ok(()),
         None => Err(MountFailure::NotRemote { left }.into()),
     }
-}
-
-/// A small process that takes the mount away if we are killed.
-#[derive(Debug)]
-struct Guardian(Option<Child>);
-
-impl Guardian {
-    fn start(mountpoint: &Path, id: &str) -> Self {
-        use std::os::unix::process::CommandExt as _;
-        let mut command = Command::new(daemon::PROGRAM);
-        command.args(["mount-guardian".as_ref(), mountpoint.as_os_str(), id.as_ref()]);
-        // A group of its own: what is sent to ours must not end both.
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        // Not from within the mount, nor from anywhere that somebody wants to unmount.
-        command.current_dir("/");
-        match command.spawn() {
-            Ok(child) => Self(Some(child)),
-            Err(error) => {
-                warn!(%error, "no guardian: if this process is killed, `swamp unmount` takes the mount away");
-                Self(None)
-            }
-        }
-    }
-}
-
-impl Drop for Guardian {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            drop(child.stdin.take());
-            drop(child.wait());
-        }
-    }
-}
-
-/// The whole life of the guardian.
-pub(crate) fn guard(mountpoint: &Path, id: &str) -> Outcome {
-    join::guard(mountpoint, id)
 }
 
 /// Opens the file that log records go to.

@@ -171,14 +171,15 @@ fn a_stuck_thread_gives_the_mount_up() {
     drop(release);
 }
 
-#[test]
-fn the_guardian_takes_away_the_mount_of_a_killed_process() {
+/// Kills a process that serves a mount under the eyes of a guardian that was told so much; returns what it did.
+fn guarded(told: impl FnOnce(&Path) -> Vec<u8>, source: &'static str) -> (bool, Option<String>) {
     let directory = directory();
     let path = directory.path().to_path_buf();
-    let (other, id) = Other::mounting(&path);
+    let (other, _) = Other::mounting(&path);
     let Other { mut process, output } = other;
+    let told = io::Cursor::new(told(&path));
     let guarded = path.clone();
-    let guardian = thread::spawn(move || guard(output, &guarded, id).unwrap());
+    let guardian = thread::spawn(move || guard(told.chain(output), &guarded, source).unwrap());
 
     let clock = Clock::system();
     process.kill().unwrap();
@@ -186,20 +187,51 @@ fn the_guardian_takes_away_the_mount_of_a_killed_process() {
     let was_there = guardian.join().unwrap();
     let took = clock.now();
 
-    assert_eq!((was_there, kind_at(&path)), (true, None));
     assert!(took < Duration::from_secs(1), "{took:?}");
+    let left = kind_at(&path);
+    if left.is_some() {
+        detach(&mounted_at(&path).unwrap().unwrap()).unwrap();
+    }
+    (was_there, left)
+}
+
+fn told_of(mounted: &Mounted) -> Vec<u8> {
+    let mut told = Vec::new();
+    tell(&mut told, mounted).unwrap();
+    told
+}
+
+#[test]
+fn the_guardian_takes_away_the_mount_of_a_killed_process() {
+    let told = |path: &Path| told_of(&mounted_at(path).unwrap().unwrap());
+
+    assert_eq!(guarded(told, "another"), (true, None));
+}
+
+#[test]
+fn the_guardian_takes_away_a_mount_that_it_was_not_told_of_before_the_process_was_killed() {
+    assert_eq!(guarded(|_| Vec::new(), "test"), (true, None));
+}
+
+#[test]
+fn the_guardian_leaves_a_dead_mount_of_another_repository() {
+    assert_eq!(guarded(|_| Vec::new(), "another"), (false, Some("fuse.swamp".to_owned())));
 }
 
 #[test]
 fn the_guardian_leaves_every_other_mount_alone() {
     let directory = directory();
-    let first = mount(directory.path()).id();
+    let first = {
+        let mount = mount(directory.path());
+        told_of(&mounted_at(mount.mountpoint()).unwrap().unwrap())
+    };
     let second = mount(directory.path());
 
-    let was_there = guard(io::empty(), directory.path(), first).unwrap();
-    let elsewhere = guard(io::empty(), Path::new("/tmp"), second.id()).unwrap();
+    let told = guard(first.as_slice(), directory.path(), "test").unwrap();
+    let untold = guard(io::empty(), directory.path(), "test").unwrap();
+    let elsewhere = guard(io::empty(), Path::new("/tmp"), "test").unwrap();
 
-    assert_eq!((was_there, elsewhere, second.id() == first), (false, false, false));
+    assert_eq!((told, untold, elsewhere), (false, false, false));
     assert_eq!(mounted_at(directory.path()).unwrap().map(|mounted| mounted.id), Some(second.id()));
 }
 

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::Clock;
-use crate::mounts::{mounted_at, mounts};
+use crate::mounts::{Mounted, detach, mounted_at, mounts};
 use crate::session::simple::{Lookup, Simple};
 use crate::{Access, Attr, Entry, Fetched, Mount, NodeId, Opened, Options, Part, Passthrough, Tree, TreeError};
 use crate::{MountId, Unmounted, Waited};
@@ -75,7 +75,7 @@ fn options(mountpoint: &Path) -> Options {
 
 fn mount_with(options: &Options, in_flight: Arc<InFlight>, lookup: Lookup) -> Result<Mount, MountError> {
     let ttl = Duration::from_hours(1);
-    Mount::new(options, Simple { in_flight: Arc::clone(&in_flight), lookup, ttl }, in_flight, |_| ())
+    Mount::new(options, Simple { in_flight: Arc::clone(&in_flight), lookup, ttl }, in_flight, |_, _| ())
 }
 
 fn mount(mountpoint: &Path) -> Mount {

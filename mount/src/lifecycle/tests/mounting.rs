@@ -134,13 +134,13 @@ fn the_connection_is_shown_before_anything_is_asked() {
     let simple = Simple { in_flight: Arc::clone(&in_flight), lookup, ttl: Duration::ZERO };
     let mut shown = None;
 
-    let mount = Mount::new(&options(directory.path()), simple, in_flight, |connection| {
+    let mount = Mount::new(&options(directory.path()), simple, in_flight, |mounted, connection| {
         let kind = rustix::fs::fstat(connection).map(|found| rustix::fs::FileType::from_raw_mode(found.st_mode));
-        shown = Some((kind, asked.load(Ordering::SeqCst)));
+        shown = Some((mounted.id, kind, asked.load(Ordering::SeqCst)));
     });
 
-    drop(mount.unwrap());
-    assert_eq!(shown, Some((Ok(rustix::fs::FileType::CharacterDevice), 0)));
+    let id = mount.unwrap().id();
+    assert_eq!(shown, Some((id, Ok(rustix::fs::FileType::CharacterDevice), 0)));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_dead_mount_of_another_source_is_left_alone() {
     let elsewhere = Options { source: "elsewhere".to_owned(), ..options(directory.path()) };
     let refusal = mount_with(&elsewhere, InFlight::new(), Box::new(|_| None)).unwrap_err();
     let left = mounted_at(directory.path()).unwrap().unwrap();
-    crate::mounts::detach(&left).unwrap();
+    detach(&left).unwrap();
 
     assert!(matches!(refusal, MountError::Occupied { .. }), "{refusal:?}");
     assert_eq!(left.id, dead);
