@@ -174,12 +174,8 @@ pub(super) async fn holding(
     Ok((hex::encode(hasher.finalize()) == local.sha256).then_some(object.meta.version))
 }
 
-/// Returns the object if it has one of these contents, by their SHA-256.
-pub(super) async fn with_content(
-    bucket: &dyn Bucket,
-    path: &RelPath,
-    contents: &[String],
-) -> Result<Option<Version>, BucketError> {
+/// Reads an object; returns the SHA-256 of its content and its version, `None` if there is none.
+pub(super) async fn content_of(bucket: &dyn Bucket, path: &RelPath) -> Result<Option<(String, Version)>, BucketError> {
     let mut object = match bucket.get(path, GetOptions::default()).await {
         Ok(object) => object,
         Err(BucketError::NotFound { .. }) => return Ok(None),
@@ -189,7 +185,7 @@ pub(super) async fn with_content(
     while let Some(chunk) = object.body.next().await {
         hasher.update(&chunk?);
     }
-    Ok(contents.contains(&hex::encode(hasher.finalize())).then_some(object.meta.version))
+    Ok(Some((hex::encode(hasher.finalize()), object.meta.version)))
 }
 
 /// Returns the file's modification time as index entries show it.

@@ -1,20 +1,18 @@
 //! Bringing the cache up to date: read the shards that changed, plan each file, fetch, remove, record.
 
 mod carry_out;
+mod discover;
 mod plan;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use self::plan::{Planned, plan_shard};
 use super::plan::Depth;
 use super::session::Session;
-use super::{Engine, PullReport, SyncError, boundary};
-use crate::index::{Entries, Head, Layout, Probe, Seen, ShardId};
-use crate::path::RelPath;
+use super::{Engine, PullReport, SyncError};
+use crate::index::{Head, Layout, Probe, Seen, ShardId};
 
 /// How many files are planned before they are fetched: bounds memory, not concurrency.
 const BATCH_FILES_MAX: usize = 10_000;
@@ -80,30 +78,6 @@ impl Session<'_> {
         let mut head = refreshed.head;
         head.is_hydrated = old.is_hydrated || old.layout == Layout::Absent;
         self.reconcile(shards, head, depth).await
-    }
-
-    /// Finds files that lie in the datastore without an index; the next push publishes one that names them.
-    async fn discover(&mut self) -> Result<Vec<ShardId>, SyncError> {
-        let crosses = |path: &RelPath| {
-            matches!(boundary::crossing(path), boundary::Crossing::Immutable | boundary::Crossing::Mutable)
-        };
-        let mut groups: BTreeMap<ShardId, Entries> = BTreeMap::new();
-        for (path, entry) in self.engine.index.discover(crosses).await? {
-            if let Some(shard) = self.mirror.shard_of(&path) {
-                groups.entry(shard).or_default().insert(path, entry);
-            }
-        }
-        if !groups.is_empty() {
-            info!(shards = groups.len(), "files without an index found");
-        }
-        for (shard, entries) in &groups {
-            let mut record = self.mirror.record(shard)?;
-            record.entries.clone_from(entries);
-            self.mirror.set_record(shard, &record)?;
-        }
-        let shards: Vec<ShardId> = groups.into_keys().collect();
-        self.discovered.clone_from(&shards);
-        Ok(shards)
     }
 
     /// Makes the local files of some shards what their records say, then saves `head`.

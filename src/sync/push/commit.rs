@@ -105,8 +105,10 @@ impl Session<'_> {
             let scope = &*engine.scope;
             let outcome = match (before, contents) {
                 // Others create versions without the lock: what is there now may be theirs.
-                (Before::Absent, Some(contents)) => match transfer::with_content(scope, &path, &contents).await {
-                    Ok(Some(version)) => replace::delete(scope, &path, Before::Only(version), held).await,
+                (Before::Absent, Some(contents)) => match transfer::content_of(scope, &path).await {
+                    Ok(Some((sha256, version))) if contents.contains(&sha256) => {
+                        replace::delete(scope, &path, Before::Only(version), held).await
+                    }
                     found => found.map(drop),
                 },
                 (Before::Version(version), Some(_)) => replace::delete(scope, &path, Before::Only(version), held).await,

@@ -13,7 +13,7 @@ use crate::bucket::{BucketError, PutMode, Version};
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::index::replace::{self, Before};
-use crate::index::{IndexError, Verified};
+use crate::index::{IndexError, Layout, Verified};
 use crate::lock::Held;
 use crate::path::RelPath;
 
@@ -38,6 +38,10 @@ impl Session<'_> {
         report: &mut PushReport,
     ) -> Result<(), SyncError> {
         for _ in 0..RENUMBER_ROUNDS_MAX {
+            if self.mirror.head().layout == Layout::Absent {
+                // Without an index, whatever lies in the datastore counts: also what a push sends that dies before it notes it.
+                self.in_flight.begin_push(plan.intents())?;
+            }
             self.upload_grown(plan, report).await?;
             let waiting = plan.creates.iter().filter(|(path, verified)| self.uploaded.get(path) != Some(*verified));
             // The description claims the number: whoever creates it owns the version.

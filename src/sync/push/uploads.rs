@@ -62,7 +62,7 @@ impl Uploads {
     }
 
     /// Returns the files.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &RelPath> {
+    pub(in crate::sync) fn paths(&self) -> impl Iterator<Item = &RelPath> {
         self.files.keys()
     }
 

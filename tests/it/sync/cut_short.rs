@@ -1,5 +1,7 @@
 //! What the next session makes of one that died at any request.
 
+use std::cell::Cell;
+
 use super::world::{Machine, World};
 
 /// A namespace with one file, which a push is about to rewrite while it publishes another.
@@ -100,6 +102,55 @@ fn a_pull_before_the_next_push_does_not_bring_back_what_was_deleted() {
         writer.pull();
         assert!(!writer.tree().contains_key("files/added"));
     });
+}
+
+/// A namespace that has no index yet; a push is about to publish the first.
+fn founding(world: &World, namespace: &str) -> Machine {
+    let writer = world.machine(namespace, "writer");
+    for file in ["files/kept", "files/added", "files/changed"] {
+        writer.change(file, "x");
+    }
+    writer.put("vpc", "kept", "k");
+    writer.put("vpc", "added", "a");
+    writer
+}
+
+#[test]
+fn what_is_deleted_after_a_first_push_that_died_does_not_come_back() {
+    each_dead_push(founding, |world, namespace, writer| {
+        writer.change("files/changed", "y");
+        writer.remove("files/added");
+        writer.delete("vpc", "added");
+        let left = writer.tree();
+        writer.push();
+
+        assert_eq!(writer.tree(), left, "{namespace}");
+        let reader = world.machine(namespace, "reader");
+        reader.pull();
+        assert_eq!(reader.tree(), left, "{namespace}");
+        assert_eq!(world.dangling_entries(namespace), Vec::<String>::new(), "{namespace}");
+        assert_eq!(world.unnamed_files(namespace), Vec::<String>::new(), "{namespace}");
+    });
+}
+
+#[test]
+fn what_others_put_into_a_datastore_without_an_index_is_not_taken_for_what_a_dead_push_left() {
+    let checked = Cell::new(0);
+    each_dead_push(founding, |world, namespace, writer| {
+        if world.has_index(namespace) {
+            return;
+        }
+        checked.set(checked.get() + 1);
+        world.put_object(&format!("{namespace}/files/added"), "theirs");
+        writer.remove("files/added");
+
+        writer.push();
+
+        assert_eq!(writer.tree().get("files/added").map(Vec::as_slice), Some(&b"theirs"[..]), "{namespace}");
+        assert_eq!(world.dangling_entries(namespace), Vec::<String>::new(), "{namespace}");
+        assert_eq!(world.unnamed_files(namespace), Vec::<String>::new(), "{namespace}");
+    });
+    assert!(checked.get() > 5, "{}", checked.get());
 }
 
 #[test]

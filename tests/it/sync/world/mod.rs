@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use swamp::bucket::memory::MemoryBucket;
-use swamp::bucket::{SharedBucket, list_all, read_if_exists};
+use swamp::bucket::{Body, PutMode, SharedBucket, list_all, read_if_exists};
 use swamp::catalog::Catalog;
 use swamp::clock::{Clock, SystemClock};
 use swamp::data::store::Store;
@@ -142,6 +142,15 @@ impl World {
 
     pub(crate) fn remove_object(&self, key: &str) {
         self.delete_where(|found| found == key);
+    }
+
+    pub(crate) fn put_object(&self, key: &str, content: &str) {
+        let body = Body::Bytes(content.as_bytes().to_vec().into());
+        wait(self.memory.put(&path(key), body, PutMode::Overwrite)).expect("written");
+    }
+
+    pub(crate) fn has_index(&self, namespace: &str) -> bool {
+        self.object(&format!("{namespace}/_index/_meta.json")).is_some()
     }
 
     /// Listings show what there is now, until [`World::heal`].
