@@ -78,6 +78,9 @@ pub(crate) struct Run {
     is_calm: bool,
 }
 
+/// One of so many storms begins before anything was published.
+const FOUNDLESS: u64 = 4;
+
 /// Runs a plan below a directory; what went wrong is in the trace.
 pub(crate) fn run(plan: &Plan, directory: &Path, timeline: &Arc<Timeline>, trace: &Trace) {
     // The engine's own dice: pauses of locks and retries.
@@ -132,8 +135,11 @@ impl Run {
         }
     }
 
-    /// Gives every namespace an index before the storm.
+    /// Gives namespaces an index before the storm, in three of four storms; else the first push is a part of it.
     fn found(&mut self) {
+        if self.plan.seed.is_multiple_of(FOUNDLESS) {
+            return;
+        }
         let weather = self.network.weather();
         self.network.set_weather(Weather::CALM);
         for namespace in self.namespaces.clone() {
