@@ -110,6 +110,13 @@ fn assert_present(root: &Path, synced: &Synced) {
     }
 }
 
+/// Names a content by the round and step that wrote it.
+fn shown(content: Option<&Vec<u8>>) -> String {
+    let Some(bytes) = content else { return "missing".to_owned() };
+    let first = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    format!("{} bytes of {}", bytes.len(), String::from_utf8_lossy(first))
+}
+
 #[test]
 fn a_mount_killed_at_any_moment_keeps_what_was_synced_and_pushes_the_rest() {
     let scene = Scene::new(Backend::S3);
@@ -140,8 +147,11 @@ fn a_mount_killed_at_any_moment_keeps_what_was_synced_and_pushes_the_rest() {
     let is_pushed = |path: &String| Path::new(path).extension().is_none_or(|extension| extension != "tmp");
     let local: BTreeMap<String, Vec<u8>> = local.into_iter().filter(|(path, _)| is_pushed(path)).collect();
     assert!(local.len() > 50, "the load did little: {}", local.len());
-    let behind: Vec<&String> =
-        local.iter().filter(|(path, bytes)| remote.get(*path) != Some(bytes)).map(|(path, _)| path).collect();
+    let behind: Vec<String> = local
+        .iter()
+        .filter(|(path, bytes)| remote.get(*path) != Some(bytes))
+        .map(|(path, bytes)| format!("{path} is {} here, {} there", shown(Some(bytes)), shown(remote.get(path))))
+        .collect();
     assert_eq!(behind, [""; 0]);
     let left: Vec<&String> = remote.keys().filter(|path| !local.contains_key(*path)).collect();
     assert_eq!(left, [""; 0]);
