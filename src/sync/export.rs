@@ -16,7 +16,7 @@ use super::engine::Placement;
 use super::plan::{Depth, Local};
 use super::push::PushPlan;
 use super::session::Session;
-use super::{Engine, Exported, PullReport, SyncError, apply, local};
+use super::{Engine, Exported, PullReport, SyncError, local, rows};
 use crate::bucket::{Body, Version};
 use crate::catalog::{self, Withheld};
 use crate::data::layout::{Artifact, Location, Part};
@@ -257,7 +257,7 @@ impl Session<'_> {
             let record = self.mirror.record(&shard)?;
             for (path, artifact, version) in versions {
                 if plan.deletes.contains_key(&path) || !self.is_published(&artifact, version, &record, plan)? {
-                    withheld.entry(apply::name_of(&artifact)).or_default().insert(version.get());
+                    withheld.entry(rows::name_of(&artifact)).or_default().insert(version.get());
                 }
             }
         }

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::boundary::EXPORT;
 use super::engine::Placement;
 use super::transfer::TransferError;
-use super::{CatalogPulled, Engine, SyncError, apply};
+use super::{CatalogPulled, Engine, SyncError, rows};
 use crate::bucket::{BucketError, GetOptions, Object, Version};
 use crate::catalog::Record;
 use crate::fsutil::{FileError, Staged};
@@ -157,7 +157,7 @@ impl Engine {
         if !root.join(".namespace.json").is_file() {
             return Ok(None);
         }
-        apply::rows_of_tree(&root, namespace).map(Some)
+        rows::rows_of_tree(&root, namespace).map(Some)
     }
 
     /// Fetches a file of another namespace into memory: one request, remembered for this command.

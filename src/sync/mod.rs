@@ -21,6 +21,7 @@ mod progress;
 mod pull;
 mod push;
 mod report;
+mod rows;
 mod session;
 mod transfer;
 mod watermark;
@@ -31,7 +32,6 @@ use bytes::Bytes;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
-pub use apply::{directory_time, name_scan, record_of};
 pub use boundary::{Fate, fate, has_place, is_temporary_name};
 pub use engine::{Engine, EngineParts, Limits, Placement};
 pub use error::{Failed, PartError, SyncError};
@@ -39,6 +39,7 @@ pub use history::{Direction, last_done};
 pub use plan::Depth;
 pub use progress::{Progress, Silent, Step};
 pub use report::{CatalogPulled, Exported, PullReport, PushReport, Renumbered, Stray};
+pub use rows::{TreeRows, name_of};
 pub use watermark::{DIRTY_PATHS_MAX, DirtySet, Hold, Watermark};
 
 /// What a caller may say about a synchronisation.
