@@ -57,6 +57,11 @@ impl ShardId {
         }
     }
 
+    /// Returns the shard that holds, or would hold, the entry of a path in a layout.
+    pub fn holding(path: &RelPath, layout: Layout) -> Option<Self> {
+        Some(grouping(layout)(PartitionKey::of(path)?))
+    }
+
     /// Returns its name in a [`Head`]; no partition is called `*`.
     fn name(&self) -> &str {
         match self {
@@ -262,8 +267,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// Notes that records are about to be replaced; the next new head forgets it.
-    pub(super) fn begin_reading(&mut self, shards: &[ShardId]) -> Result<(), IndexError> {
+    /// Notes that records are about to be replaced; the next head that is in step with an index forgets it.
+    pub fn begin_reading(&mut self, shards: &[ShardId]) -> Result<(), IndexError> {
         let mut head = self.head.clone();
         head.reading.extend(shards.iter().map(|shard| shard.name().to_owned()));
         self.set_head(head)
@@ -289,7 +294,7 @@ impl Mirror {
 
     /// Returns the shard that holds, or would hold, the entry of a path in the present layout.
     pub fn shard_of(&self, path: &RelPath) -> Option<ShardId> {
-        Some(grouping(self.layout())(PartitionKey::of(path)?))
+        ShardId::holding(path, self.layout())
     }
 
     /// Returns the layout of the index, or the one it gets when it is founded.
@@ -304,7 +309,7 @@ impl Mirror {
     /// Moves what is known into the records of another layout; returns those records' shards. Entries are not moved.
     pub(super) fn regroup(&self, layout: Layout) -> Result<Vec<ShardId>, IndexError> {
         let mut moved: BTreeMap<ShardId, IndexMap<RelPath, Known>> = BTreeMap::new();
-        for shard in self.head.shards() {
+        for shard in self.head.shards().chain(self.head.reading()) {
             for (path, known) in self.record(&shard)?.known {
                 if let Some(partition) = PartitionKey::of(&path) {
                     moved.entry(grouping(layout)(partition)).or_default().insert(path, known);

@@ -165,7 +165,8 @@ impl Index {
         now: Timestamp,
     ) -> Result<Refreshed, IndexError> {
         let old = mirror.head().clone();
-        let is_regrouped = !matches!(old.layout, Layout::Absent) && old.layout != seen.layout;
+        // Without an index, what was discovered is grouped as ours would be.
+        let is_regrouped = mirror.layout() != seen.layout;
         let mut old_shards: BTreeSet<ShardId> =
             if is_regrouped { mirror.regroup(seen.layout)?.into_iter().collect() } else { old.shards().collect() };
         old_shards.extend(unfinished);

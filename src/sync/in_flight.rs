@@ -5,7 +5,7 @@
 //! and that others deleted since for one of ours, and publish it again. The notes kept here tell it which is which. A
 //! note says what may have happened: it counts only where the index, or the file, agrees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,10 @@ pub(super) struct InFlight {
     staging: PathBuf,
     pushing: BTreeMap<RelPath, Intent>,
     pulling: BTreeMap<RelPath, Intent>,
+    /// What pushes create while there is no index.
+    creating: BTreeMap<RelPath, Intent>,
+    /// What pushes of earlier sessions were about to commit.
+    left: BTreeSet<RelPath>,
 }
 
 impl InFlight {
@@ -78,13 +82,30 @@ impl InFlight {
             let notes = bytes.and_then(|bytes| serde_json::from_slice::<Notes<_>>(&bytes).ok());
             Ok(notes.filter(|notes| notes.format == FORMAT).map(|notes| notes.files).unwrap_or_default())
         };
-        let (pushing, pulling) = (read("pushing.json")?, read("pulling.json")?);
-        Ok(Self { directory: directory.to_owned(), staging: staging.to_owned(), pushing, pulling })
+        let (pushing, pulling, creating) = (read("pushing.json")?, read("pulling.json")?, read("creating.json")?);
+        let (directory, staging, left) = (directory.to_owned(), staging.to_owned(), pushing.keys().cloned().collect());
+        Ok(Self { directory, staging, pushing, pulling, creating, left })
     }
 
     /// What pushes were about to do to the files of the datastore.
     pub(super) fn pushing(&self) -> &BTreeMap<RelPath, Intent> {
         &self.pushing
+    }
+
+    /// What pushes of earlier sessions were about to commit: others may know it from a shard, and have deleted it since.
+    pub(super) fn left(&self) -> impl Iterator<Item = &RelPath> {
+        self.left.iter()
+    }
+
+    /// Returns the files that pushes were about to send.
+    pub(super) fn sending(&self) -> impl Iterator<Item = &RelPath> {
+        self.pushing.keys().chain(self.creating.keys())
+    }
+
+    /// Whether a push was about to send a file with this content.
+    pub(super) fn is_sent(&self, path: &RelPath, sha256: &String) -> bool {
+        let intents = [self.pushing.get(path), self.creating.get(path)];
+        intents.into_iter().flatten().any(|intent| intent.contents().contains(sha256))
     }
 
     /// Returns the files that pulls were about to put into the cache.
@@ -97,23 +118,30 @@ impl InFlight {
         if files.is_empty() {
             return Ok(());
         }
-        for (path, intent) in files {
-            let intent = match self.pushing.get(&path) {
-                Some(earlier) => intent.after(earlier),
-                None => intent,
-            };
-            self.pushing.insert(path, intent);
-        }
+        add(&mut self.pushing, files);
         self.store("pushing.json", &self.pushing)
+    }
+
+    /// Notes what a push is about to create though no index tells whose it is.
+    pub(super) fn begin_create(&mut self, files: BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        add(&mut self.creating, files);
+        self.store("creating.json", &self.creating)
     }
 
     /// Forgets what pushes did, but for `unfinished` files.
     pub(super) fn end_push(&mut self, unfinished: impl Fn(&RelPath) -> bool) -> Result<(), FileError> {
-        if self.pushing.is_empty() {
-            return Ok(());
+        for (name, files) in [("creating.json", &mut self.creating), ("pushing.json", &mut self.pushing)] {
+            let before = files.len();
+            files.retain(|path, _| unfinished(path));
+            if files.len() != before {
+                store(&self.directory, &self.staging, name, files)?;
+            }
         }
-        self.pushing.retain(|path, _| unfinished(path));
-        self.store("pushing.json", &self.pushing)
+        self.left.retain(unfinished);
+        Ok(())
     }
 
     /// Notes which contents a pull is about to put into the cache.
@@ -171,12 +199,27 @@ impl InFlight {
     }
 
     fn store(&self, name: &str, files: &BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
-        let path = self.directory.join(name);
-        if files.is_empty() {
-            return fsutil::remove_file(&path).map(drop);
-        }
-        let notes = Notes { format: FORMAT, files };
-        fsutil::write_atomic(&path, &serde_json::to_vec(&notes).unwrap_or_default(), &self.staging, Durability::Synced)
+        store(&self.directory, &self.staging, name, files)
+    }
+}
+
+fn store(directory: &Path, staging: &Path, name: &str, files: &BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
+    let path = directory.join(name);
+    if files.is_empty() {
+        return fsutil::remove_file(&path).map(drop);
+    }
+    let notes = Notes { format: FORMAT, files };
+    fsutil::write_atomic(&path, &serde_json::to_vec(&notes).unwrap_or_default(), staging, Durability::Synced)
+}
+
+/// Adds notes to those of earlier sessions.
+fn add(notes: &mut BTreeMap<RelPath, Intent>, files: BTreeMap<RelPath, Intent>) {
+    for (path, intent) in files {
+        let intent = match notes.get(&path) {
+            Some(earlier) => intent.after(earlier),
+            None => intent,
+        };
+        notes.insert(path, intent);
     }
 }
 

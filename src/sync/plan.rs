@@ -148,9 +148,8 @@ impl Facts<'_> {
                 }
                 match self.held() {
                     Some(held) if held.sha256 == local.sha256 => PullAction::Download,
-                    // Both sides appended to the stream: neither has what the other wrote.
-                    Some(_) if is_version && !self.is_remote_unchanged(entry) => PullAction::Clash,
-                    None if is_version && !self.is_remote_ours_to_replace(entry) => {
+                    // Both sides appended to the stream, where neither has what the other wrote; or it never was ours.
+                    _ if is_version && !self.is_remote_ours_to_replace(entry) => {
                         let may_be_same = entry.sha256.is_none() && entry.size == local.stamp.size;
                         if may_be_same { PullAction::Compare } else { PullAction::Clash }
                     }

@@ -8,15 +8,16 @@ use tracing::info;
 use super::super::boundary::{self, Crossing};
 use super::super::session::Session;
 use super::super::{SyncError, transfer};
-use crate::index::{Entries, Known, ShardId, Stamp, Verified};
+use crate::bucket::BucketError;
+use crate::index::{Entries, Known, Layout, ShardId, Stamp, Verified};
 use crate::path::RelPath;
 
 impl Session<'_> {
     /// Finds files that lie in the datastore without an index; the next push publishes one that names them.
     pub(super) async fn discover(&mut self) -> Result<Vec<ShardId>, SyncError> {
         let crosses = |path: &RelPath| matches!(boundary::crossing(path), Crossing::Immutable | Crossing::Mutable);
-        let mut found = self.engine.index.discover(crosses).await?;
-        let left = self.left_by_us(&mut found).await?;
+        let found = self.engine.index.discover(crosses).await?;
+        let left = self.left_by_us(&found, self.sent()).await?;
         let mut groups: BTreeMap<ShardId, Entries> = BTreeMap::new();
         for (path, entry) in found {
             if let Some(shard) = self.mirror.shard_of(&path) {
@@ -34,31 +35,77 @@ impl Session<'_> {
             self.mirror.set_record(shard, &record)?;
         }
         let shards: Vec<ShardId> = groups.into_keys().collect();
+        // What they say ends with the first index, whether that has the shard or not.
+        self.mirror.begin_reading(&shards)?;
         self.discovered.clone_from(&shards);
         Ok(shards)
     }
 
-    /// Returns what a push of ours left and is gone here since, and gives its entries their hashes. Without an index only
-    /// the content tells it from files of others, which a pull would fetch.
-    async fn left_by_us(&self, found: &mut Entries) -> Result<BTreeMap<RelPath, Known>, SyncError> {
+    /// Looks at what our pushes sent before there was an index, now that there is the first.
+    ///
+    /// Where it does not name a file that is still there, whoever founded it did not see the file: then it is ours to publish,
+    /// not theirs to delete. Where it names one without a hash, ours is told from theirs as it was without an index.
+    pub(super) async fn keep_unfounded(&mut self, layout: Layout) -> Result<(), SyncError> {
+        let mut by_shard: BTreeMap<ShardId, Vec<&RelPath>> = BTreeMap::new();
+        for path in self.sent() {
+            if let Some(shard) = ShardId::holding(path, layout) {
+                by_shard.entry(shard).or_default().push(path);
+            }
+        }
         let engine = self.engine;
-        let sent: BTreeSet<&RelPath> = self.in_flight.pushing().keys().chain(self.uploaded.paths()).collect();
-        let is_gone = |path: &&RelPath| found.contains_key(*path) && !path.under(&engine.places.root).exists();
-        let gone: Vec<&RelPath> = sent.into_iter().filter(is_gone).collect();
-        let looks = stream::iter(gone)
-            .map(|path| async move { Ok::<_, SyncError>((path, transfer::content_of(&*engine.scope, path).await?)) });
+        for (shard, mut paths) in by_shard {
+            let mut record = self.mirror.record(&shard)?;
+            let left = self.left_by_us(&record.entries, paths.iter().copied()).await?;
+            paths.retain(|path| record.known.contains_key(*path) && !record.entries.contains_key(*path));
+            let looks = stream::iter(paths).map(|path| async move {
+                match engine.scope.head(path).await {
+                    Ok(_) => Ok(Some(path)),
+                    Err(BucketError::NotFound { .. }) => Ok(None),
+                    Err(error) => Err(SyncError::from(error)),
+                }
+            });
+            let looks = looks.buffer_unordered(engine.parts.limits.downloads_concurrent_max.max(1));
+            let unseen: BTreeSet<Option<&RelPath>> = looks.try_collect().await?;
+            record.known.retain(|path, _| !unseen.contains(&Some(path)));
+            record.known.extend(left);
+            self.mirror.set_record(&shard, &record)?;
+        }
+        // Others took what we sent for theirs, and may have deleted it since: what is created next is looked at.
+        Ok(self.uploaded.clear()?)
+    }
+
+    /// Returns what pushes of ours sent, or were about to, and did not live to see in an index.
+    fn sent(&self) -> BTreeSet<&RelPath> {
+        self.in_flight.sending().chain(self.uploaded.paths()).collect()
+    }
+
+    /// Returns what a push of ours left and is gone here since. Whose it is, only its content tells; if its entry does not, the
+    /// object does.
+    async fn left_by_us(
+        &self,
+        entries: &Entries,
+        sent: impl IntoIterator<Item = &RelPath>,
+    ) -> Result<BTreeMap<RelPath, Known>, SyncError> {
+        let engine = self.engine;
+        let gone = sent.into_iter().filter_map(|path| entries.get(path).map(|entry| (path, entry)));
+        let gone: Vec<_> = gone.filter(|(path, _)| !path.under(&engine.places.root).exists()).collect();
+        let looks = stream::iter(gone).map(|(path, entry)| async move {
+            let content = match &entry.sha256 {
+                Some(sha256) => Some((sha256.clone(), None)),
+                None => transfer::content_of(&*engine.scope, path).await?.map(|(sha256, it)| (sha256, Some(it))),
+            };
+            Ok::<_, SyncError>((path, entry, content))
+        });
         let looks = looks.buffer_unordered(engine.parts.limits.downloads_concurrent_max.max(1));
         let looked: Vec<_> = looks.try_collect().await?;
         let mut left = BTreeMap::new();
-        for (path, content) in looked {
-            let (Some((sha256, version)), Some(entry)) = (content, found.get_mut(path)) else { continue };
-            let noted = self.in_flight.pushing().get(path).is_some_and(|intent| intent.contents().contains(&sha256));
-            if noted || self.uploaded.get(path).is_some_and(|uploaded| uploaded.sha256 == sha256) {
-                entry.sha256 = Some(sha256.clone());
+        for (path, entry, content) in looked {
+            let Some((sha256, version)) = content else { continue };
+            let is_created = self.uploaded.get(path).is_some_and(|uploaded| uploaded.sha256 == sha256);
+            if is_created || self.in_flight.is_sent(path, &sha256) {
                 let held = Verified { stamp: Stamp::of_nothing(entry.size), sha256 };
-                let known =
-                    Known { last_modified: entry.last_modified.clone(), local: Some(held), version: Some(version) };
-                left.insert(path.clone(), known);
+                let last_modified = entry.last_modified.clone();
+                left.insert(path.clone(), Known { last_modified, local: Some(held), version });
             }
         }
         Ok(left)

@@ -60,7 +60,8 @@ impl Session<'_> {
                 return Err(SyncError::IndexGone { namespace: self.engine.parts.namespace.clone() });
             }
             let shards = self.discover().await?;
-            return self.reconcile(shards, old, depth).await;
+            let head = self.mirror.head().clone();
+            return self.reconcile(shards, head, depth).await;
         }
         if old.layout == Layout::Sharded && seen.layout() == Layout::Monolith {
             // A monolith that a migration left behind is never the truth again (traps T4, T28).
@@ -70,6 +71,9 @@ impl Session<'_> {
         let refreshed =
             self.engine.index.refresh(&mut self.mirror, seen, unfinished, self.engine.parts.clock.now()).await?;
         let mut shards = refreshed.shards;
+        if old.layout == Layout::Absent {
+            self.keep_unfounded(refreshed.head.layout).await?;
+        }
         if depth == Depth::Content && !old.is_hydrated {
             shards.extend(refreshed.head.shards());
             shards.sort();

@@ -42,12 +42,11 @@ impl Session<'_> {
         if let Probe::Changed(seen) = self.engine.index.probe_directly(self.mirror.head()).await?
             && !(seen.layout() == Layout::Absent && self.mirror.head().layout == Layout::Absent)
         {
-            let was_founded = self.mirror.head().layout != Layout::Absent;
             self.catch_up_before_push(seen, report).await?;
-            if !was_founded {
-                // Without an index, others took what we sent for theirs, and may have deleted it since.
-                self.uploaded.clear()?;
-            }
+        }
+        // Others delete under the lock: what they may know is looked at again now that they cannot.
+        for path in self.in_flight.left() {
+            self.uploaded.remove(path);
         }
         let mut plan = self.plan_push(dirty)?;
         // Versions that appeared since the first upload; the others are not sent again.

@@ -40,7 +40,7 @@ impl Session<'_> {
         for _ in 0..RENUMBER_ROUNDS_MAX {
             if self.mirror.head().layout == Layout::Absent {
                 // Without an index, whatever lies in the datastore counts: also what a push sends that dies before it notes it.
-                self.in_flight.begin_push(plan.intents())?;
+                self.in_flight.begin_create(plan.intents())?;
             }
             self.upload_grown(plan, report).await?;
             let waiting = plan.creates.iter().filter(|(path, verified)| self.uploaded.get(path) != Some(*verified));

@@ -94,7 +94,7 @@ impl Uploads {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) -> Result<(), FileError> {
+    pub(in crate::sync) fn clear(&mut self) -> Result<(), FileError> {
         self.files.clear();
         self.give_up(|_| true)
     }
