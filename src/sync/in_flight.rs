@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::SyncError;
 use super::local;
 use super::plan::Local;
+use super::watermark::DirtySet;
 use crate::fsutil::{self, Durability, FileError};
 use crate::index::{Known, Record, Stamp, Verified};
 use crate::path::RelPath;
@@ -29,7 +30,8 @@ const CONTENTS_MAX: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Intent {
-    /// It gets a content, by its SHA-256, after what earlier sessions were about to give it.
+    /// It gets a content, by its SHA-256, after what earlier sessions were about to give it. None where an index entry does
+    /// not tell.
     Write(Vec<String>),
     /// It is deleted, if it is a version with one of these contents, or no version.
     Delete(Vec<String>),
@@ -171,6 +173,7 @@ impl InFlight {
         &self,
         record: &mut Record,
         root: &Path,
+        dirty: &DirtySet,
         is_of_shard: impl Fn(&RelPath) -> bool,
     ) -> Result<bool, SyncError> {
         let mut is_news = false;
@@ -184,13 +187,15 @@ impl InFlight {
             let last_modified = entry.last_modified.clone();
             is_news |= note(record, path, last_modified, published);
         }
-        for (path, sha256) in contents(&self.pulling).filter(|(path, _)| is_of_shard(path)) {
+        for (path, intent) in self.pulling.iter().filter(|(path, _)| is_of_shard(path)) {
             let known = record.known.get(path);
-            // The file agrees: the pull did put it here.
+            // The file agrees: the pull did put it here. Where nobody knows what it was to be, nobody has changed it since.
+            let is_untold = intent.contents().is_empty() && !dirty.is_named(path);
             if let Local::Present(found) = local::examine(root, path, known, None)?
-                && found.sha256 == *sha256
+                && (intent.contents().contains(&found.sha256) || is_untold)
             {
-                let entry = record.entries.get(path);
+                // What is not told is of nobody knows when.
+                let entry = record.entries.get(path).filter(|_| !intent.contents().is_empty());
                 let last_modified = entry.map(|entry| entry.last_modified.clone()).unwrap_or_default();
                 is_news |= note(record, path, last_modified, found);
             }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::in_flight::InFlight;
 use super::push::Uploads;
+use super::watermark::DirtySet;
 use super::{Engine, SyncError};
 use crate::bucket::Version;
 use crate::fsutil;
@@ -80,11 +81,11 @@ impl Engine {
 
 impl Session<'_> {
     /// Returns the record of a shard, with what sessions that ended early did not write into it.
-    pub(super) fn completed_record(&self, shard: &ShardId) -> Result<Record, SyncError> {
+    pub(super) fn completed_record(&self, shard: &ShardId, dirty: &DirtySet) -> Result<Record, SyncError> {
         let mut record = self.mirror.record(shard)?;
         let is_of_shard = |path: &RelPath| self.mirror.shard_of(path).as_ref() == Some(shard);
         // Kept: the note is replaced when the file is sent or fetched again, and that may end early as well.
-        if self.in_flight.complete(&mut record, &self.engine.places.root, is_of_shard)? {
+        if self.in_flight.complete(&mut record, &self.engine.places.root, dirty, is_of_shard)? {
             self.mirror.set_record(shard, &record)?;
         }
         Ok(record)

@@ -49,9 +49,8 @@ impl Session<'_> {
         let downloads = || batch.iter().flat_map(|planned| &planned.plan.downloads);
         let groups: [Vec<&Download>; 2] =
             [downloads().filter(|download| !is_pointer(download)).collect(), downloads().filter(is_pointer).collect()];
-        let intents =
-            downloads().filter_map(|(entry, _)| Some((entry.key.clone(), Intent::Write(vec![entry.sha256.clone()?]))));
-        let intents: BTreeMap<RelPath, Intent> = intents.collect();
+        let intent = |(entry, _): &Download| (entry.key.clone(), Intent::Write(entry.sha256.iter().cloned().collect()));
+        let intents: BTreeMap<RelPath, Intent> = downloads().map(intent).collect();
         let noted: Vec<RelPath> = intents.keys().cloned().collect();
         self.in_flight.begin_pull(intents)?;
         let mut fetched = Downloads { total: groups.iter().map(Vec::len).sum(), ..Downloads::default() };

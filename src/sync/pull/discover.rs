@@ -79,17 +79,20 @@ impl Session<'_> {
         self.in_flight.sending().chain(self.uploaded.paths()).collect()
     }
 
-    /// Returns what a push of ours left and is gone here since. Whose it is, only its content tells; if its entry does not, the
-    /// object does.
+    /// Returns what a push of ours left and was deleted or rewritten here since. Whose it is, only its content tells; if its
+    /// entry does not, the object does.
     async fn left_by_us(
         &self,
         entries: &Entries,
         sent: impl IntoIterator<Item = &RelPath>,
     ) -> Result<BTreeMap<RelPath, Known>, SyncError> {
         let engine = self.engine;
-        let gone = sent.into_iter().filter_map(|path| entries.get(path).map(|entry| (path, entry)));
-        let gone: Vec<_> = gone.filter(|(path, _)| !path.under(&engine.places.root).exists()).collect();
-        let looks = stream::iter(gone).map(|(path, entry)| async move {
+        let noted = sent.into_iter().filter_map(|path| entries.get(path).map(|entry| (path, entry)));
+        // What is created and is still here is compared when it is sent.
+        let is_unclear =
+            |path: &RelPath| boundary::crossing(path) == Crossing::Mutable || !path.under(&engine.places.root).exists();
+        let unclear: Vec<_> = noted.filter(|(path, _)| is_unclear(path)).collect();
+        let looks = stream::iter(unclear).map(|(path, entry)| async move {
             let content = match &entry.sha256 {
                 Some(sha256) => Some((sha256.clone(), None)),
                 None => transfer::content_of(&*engine.scope, path).await?.map(|(sha256, it)| (sha256, Some(it))),

@@ -92,7 +92,7 @@ impl Session<'_> {
         let mut batch = Vec::new();
         let mut planned_files = 0;
         for shard in shards {
-            let record = self.completed_record(&shard)?;
+            let record = self.completed_record(&shard, &dirty)?;
             let plan = plan_shard(&self.engine.places, &record, &dirty, depth)?;
             if plan.changes_files() {
                 self.engine.announce_changes()?;

@@ -88,7 +88,7 @@ impl Session<'_> {
         }
         plan.discovered = self.founding_entries()?;
         for (shard, mut paths) in by_shard {
-            let record = self.completed_record(&shard)?;
+            let record = self.completed_record(&shard, dirty)?;
             paths.extend(record.known.keys().filter(|path| dirty.is_named(path)).cloned());
             let mut directory = None;
             for path in paths {
