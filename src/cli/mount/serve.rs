@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -86,12 +87,14 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     let reports = Arc::new(reports(&repo, &links, &server, &served, context));
     let parts = Parts { repo: &repo, links: &links, reports: &reports, mountpoint: &mountpoint, arguments: &arguments };
     let mut guardian = Guardian::start(&mountpoint, &join::source_of(repo.id()));
-    let mount = join::mount(&parts, &mut guardian, context)?;
+    // Before anybody can see the mount: whoever talks to it then waits for the answer.
+    let listener = swamp::mounting::listen(&socket)?;
+    let mount = join::mount(&parts, &mut guardian, context).inspect_err(|_| drop(fsutil::remove_file(&socket)))?;
     served.get_or_init(|| Arc::clone(&mount));
 
     let stop = CancellationToken::new();
     let around = Arc::new(Outside { served, reports });
-    let (keeper, leaves) = keep(&repo, links, around, &socket, &arguments, &stop, context)?;
+    let (keeper, leaves) = keep(&repo, links, around, listener, &arguments, &stop, context)?;
     announce(&arguments, state, &mountpoint, context)?;
 
     let end = until_end(&mount, leaves, context).await;
@@ -144,12 +147,11 @@ fn keep(
     repo: &Arc<Repo>,
     links: Links,
     surroundings: Arc<Outside>,
-    socket: &Path,
+    listener: UnixListener,
     arguments: &MountArguments,
     stop: &CancellationToken,
     context: &Context,
 ) -> Result<(Keeper, mpsc::Receiver<Leave>), Failed> {
-    let listener = swamp::mounting::listen(socket)?;
     let parts = KeeperParts {
         exchange: Arc::new(RepoExchange::new(Arc::clone(repo), stop.clone())),
         watermark: Arc::clone(repo.watermark()),
