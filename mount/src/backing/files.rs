@@ -102,29 +102,23 @@ impl Backing {
         let making = Making { what: What::Node(FileType::RegularFile, 0), mode, caller };
         let created = self.create_at(&place, name, flags, &making);
 
-        let (opened, made) = self.reported("create", &path, created)?;
+        let opened = self.reported("create", &path, created)?;
         let stat = stat_open(&opened)?;
-        if FileType::from_raw_mode(u32::from(stat.stx_mode)) != FileType::RegularFile {
-            return Err(refused(Refusal::Gone));
-        }
         let number = self.table.meet((directory, name.to_owned()), &stat, 1);
-        let file = self.opened(number, opened, flags, (made, vec![record]));
+        let file = self.opened(number, opened, flags, (true, vec![record]));
         Ok((found(Attributes::of(number, &stat)), file))
     }
 
-    /// Opens a name, making the file if it is not there; tells whether it was made.
-    fn create_at(&self, place: &Place, name: &OsStr, flags: OFlags, making: &Making<'_>) -> Answer<(OwnedFd, bool)> {
-        let kept = (flags & KEPT_FLAGS) | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let mode = Mode::from_raw_mode(making.mode);
-        match openat(&*place.descriptor, name, kept | OFlags::CREATE | OFlags::EXCL, mode) {
+    /// Makes a file. The kernel does not ask whether the caller may open what comes of it, so what others have made there
+    /// since the name was looked up is never opened: the kernel looks the name up again and asks (ESTALE).
+    fn create_at(&self, place: &Place, name: &OsStr, flags: OFlags, making: &Making<'_>) -> Answer<OwnedFd> {
+        let kept = (flags & KEPT_FLAGS) | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        match openat(&*place.descriptor, name, kept, Mode::from_raw_mode(making.mode)) {
             Ok(opened) => {
-                let wanted = self.wanted(place, &stat_open(&opened)?, making)?;
-                wanted.apply(&opened)?;
-                Ok((opened, true))
+                self.wanted(place, &stat_open(&opened)?, making)?.apply(&opened)?;
+                Ok(opened)
             }
-            Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
-                Ok((openat(&*place.descriptor, name, kept, Mode::empty())?, false))
-            }
+            Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => Err(refused(Refusal::Gone)),
             Err(errno) => Err(errno),
         }
     }
