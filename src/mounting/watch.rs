@@ -1,7 +1,8 @@
 //! Files that are or were open for writing: the kernel writes to them by itself, through handles and through mappings that
 //! outlive them, and nobody is told.
 //!
-//! They are looked at now and then, until an hour after they were closed. A file whose properties differ from those seen last has changed.
+//! They are looked at every few seconds until an hour after they were closed, and seldom from then on, for a mapping may
+//! last for days. A file whose properties differ from those seen last has changed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -10,17 +11,32 @@ use std::time::Duration;
 use crate::index::Stamp;
 use crate::path::RelPath;
 
-/// How many files are watched.
+/// How many files are looked at often.
 const WATCHED_MAX: usize = 4096;
+
+/// How many files are looked at seldom.
+const RESTING_MAX: usize = 16_384;
 
 /// How many files of a directory are watched while something in it is open.
 const OPEN_DIRECTORY_MAX: usize = 1024;
 
-/// For how long.
+/// For how long files are looked at often.
 const WATCH_TIME: Duration = Duration::from_hours(1);
 
-/// How often they are looked at.
+/// How often that is.
 pub(super) const WATCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// How seldom the others are looked at.
+const REST_PERIOD: Duration = Duration::from_mins(5);
+
+/// Which files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Those whose turn it is.
+    Due,
+    /// All: somebody waits until everything is remote, or this is the last look.
+    Everywhere,
+}
 
 /// A file that is watched.
 #[derive(Clone, Copy, Debug)]
@@ -35,21 +51,31 @@ pub(super) struct WatchList {
     files: BTreeMap<RelPath, Watched>,
     /// The same, by the time at which they are forgotten; may name files that are watched for longer by now.
     order: VecDeque<(Duration, RelPath)>,
-    /// Whether a file had to be forgotten early.
+    /// Files that were watched for as long as that goes, or gave way to others.
+    resting: BTreeMap<RelPath, Stamp>,
+    rested_at: Duration,
+    /// Whether a file had to be forgotten.
     has_forgotten: bool,
 }
 
 impl WatchList {
     /// Watches a file that was just closed, as it is now.
     pub(super) fn add(&mut self, root: &Path, path: RelPath, now: Duration) {
-        let Some(stamp) = stamp(root, &path) else {
-            self.files.remove(&path);
-            return;
-        };
+        match stamp(root, &path) {
+            Some(stamp) => self.watch(path, stamp, now),
+            None => {
+                self.files.remove(&path);
+                self.resting.remove(&path);
+            }
+        }
+    }
+
+    fn watch(&mut self, path: RelPath, stamp: Stamp, now: Duration) {
+        self.resting.remove(&path);
         let until = now + WATCH_TIME;
         self.files.insert(path.clone(), Watched { stamp, until });
         self.order.push_back((until, path));
-        self.forget(now);
+        self.retire(now);
     }
 
     /// Watches the files of a directory in which something is open for writing; returns those that were not watched yet, which
@@ -68,9 +94,13 @@ impl WatchList {
     }
 
     /// Returns the files that changed since they were looked at last.
-    pub(super) fn changed(&mut self, root: &Path, now: Duration) -> Vec<RelPath> {
-        self.forget(now);
+    pub(super) fn changed(&mut self, root: &Path, now: Duration, look: Look) -> Vec<RelPath> {
+        self.retire(now);
         let mut changed = Vec::new();
+        if look == Look::Everywhere || now >= self.rested_at + REST_PERIOD {
+            self.rested_at = now;
+            changed = self.roused(root, now);
+        }
         let mut gone = Vec::new();
         for (path, watched) in &mut self.files {
             match stamp(root, path) {
@@ -89,23 +119,44 @@ impl WatchList {
         changed
     }
 
-    /// Whether some file could not be watched for as long as it should have been.
+    /// Returns the files at rest that changed; they are watched again.
+    fn roused(&mut self, root: &Path, now: Duration) -> Vec<RelPath> {
+        let mut roused = Vec::new();
+        self.resting.retain(|path, seen| {
+            let stamp = stamp(root, path);
+            if let Some(stamp) = stamp.filter(|stamp| stamp != seen) {
+                roused.push((path.clone(), stamp));
+                return false;
+            }
+            stamp.is_some()
+        });
+        for (path, stamp) in &roused {
+            self.watch(path.clone(), *stamp, now);
+        }
+        roused.into_iter().map(|(path, _)| path).collect()
+    }
+
+    /// Whether some file is not looked at any more.
     pub(super) fn has_forgotten(&self) -> bool {
         self.has_forgotten
     }
 
-    fn forget(&mut self, now: Duration) {
+    /// Lets files rest whose time is over, and the oldest of too many.
+    fn retire(&mut self, now: Duration) {
         while let Some((until, path)) = self.order.front() {
             let is_stale = self.files.get(path).is_none_or(|watched| watched.until != *until);
             let is_surplus = self.files.len() > WATCHED_MAX;
             if !is_stale && *until > now && !is_surplus {
-                return;
+                break;
             }
-            if !is_stale {
-                self.has_forgotten |= *until > now;
-                self.files.remove(path);
+            if !is_stale && let Some((path, watched)) = self.files.remove_entry(path) {
+                self.resting.insert(path, watched.stamp);
             }
             self.order.pop_front();
+        }
+        while self.resting.len() > RESTING_MAX {
+            self.resting.pop_first();
+            self.has_forgotten = true;
         }
     }
 }
@@ -143,47 +194,70 @@ mod tests {
     #[test]
     fn a_file_that_changes_after_it_was_closed_is_noticed_once() {
         let (root, mut list) = watching(&["a", "b"]);
-        assert_eq!(list.changed(root.path(), Duration::ZERO), vec![]);
+        assert_eq!(list.changed(root.path(), Duration::ZERO, Look::Due), vec![]);
 
         write(&root, "b", "three");
 
-        assert_eq!(list.changed(root.path(), Duration::ZERO), vec![path("b")]);
-        assert_eq!(list.changed(root.path(), Duration::ZERO), vec![]);
+        assert_eq!(list.changed(root.path(), Duration::ZERO, Look::Due), vec![path("b")]);
+        assert_eq!(list.changed(root.path(), Duration::ZERO, Look::Due), vec![]);
     }
 
     #[test]
     fn a_file_that_is_gone_is_no_longer_watched() {
-        let (root, mut list) = watching(&["a"]);
+        let (root, mut list) = watching(&["a", "b"]);
+        list.changed(root.path(), WATCH_TIME, Look::Due);
+        list.add(root.path(), path("b"), WATCH_TIME);
         std::fs::remove_file(root.path().join("a")).expect("deleted");
+        std::fs::remove_file(root.path().join("b")).expect("deleted");
 
-        assert_eq!(list.changed(root.path(), Duration::ZERO), vec![]);
-        assert_eq!(list.files.len(), 0);
+        assert_eq!(list.changed(root.path(), WATCH_TIME, Look::Everywhere), vec![]);
+        assert_eq!((list.files.len(), list.resting.len()), (0, 0));
     }
 
     #[test]
-    fn watching_ends_after_an_hour_and_begins_anew_with_every_closing() {
+    fn a_file_rests_after_an_hour_that_begins_anew_with_every_closing() {
         let (root, mut list) = watching(&["a", "b"]);
         list.add(root.path(), path("b"), WATCH_TIME / 2);
 
-        list.changed(root.path(), WATCH_TIME);
+        list.changed(root.path(), WATCH_TIME, Look::Due);
 
         assert_eq!(list.files.keys().cloned().collect::<Vec<_>>(), vec![path("b")]);
+        assert_eq!(list.resting.keys().cloned().collect::<Vec<_>>(), vec![path("a")]);
         assert!(!list.has_forgotten());
     }
 
     #[test]
-    fn the_list_is_bounded_and_says_when_it_forgot() {
+    fn a_file_that_changes_hours_after_it_was_closed_is_noticed_at_the_next_look_at_all() {
         let (root, mut list) = watching(&["a"]);
-        for index in 0..=WATCHED_MAX {
-            let stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0 };
-            let (path, until) = (path(&format!("n{index}")), WATCH_TIME);
-            list.files.insert(path.clone(), Watched { stamp, until });
-            list.order.push_back((until, path));
-        }
+        list.changed(root.path(), WATCH_TIME, Look::Due);
 
-        list.add(root.path(), path("a"), Duration::ZERO);
+        write(&root, "a", "three");
 
-        assert!(list.files.len() <= WATCHED_MAX);
+        assert_eq!(list.changed(root.path(), WATCH_TIME + WATCH_PERIOD, Look::Due), vec![]);
+        assert_eq!(list.changed(root.path(), WATCH_TIME + WATCH_PERIOD, Look::Everywhere), vec![path("a")]);
+        // Whoever maps it is at work again.
+        write(&root, "a", "four and five");
+        assert_eq!(list.changed(root.path(), WATCH_TIME + 2 * WATCH_PERIOD, Look::Due), vec![path("a")]);
+        list.changed(root.path(), 3 * WATCH_TIME, Look::Due);
+        write(&root, "a", "six");
+        assert_eq!(list.changed(root.path(), 3 * WATCH_TIME + REST_PERIOD, Look::Due), vec![path("a")]);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_says_when_it_forgot() {
+        let (_root, mut list) = watching(&["a"]);
+        let fill = |list: &mut WatchList, count: usize| {
+            for index in 0..count {
+                let stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0 };
+                list.watch(path(&format!("n{index}")), stamp, Duration::ZERO);
+            }
+        };
+
+        fill(&mut list, WATCHED_MAX + RESTING_MAX - 1);
+        assert!(!list.has_forgotten());
+        fill(&mut list, WATCHED_MAX + RESTING_MAX + 1);
+
+        assert_eq!((list.files.len(), list.resting.len()), (WATCHED_MAX, RESTING_MAX));
         assert!(list.has_forgotten());
     }
 }

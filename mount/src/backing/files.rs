@@ -153,7 +153,7 @@ impl Backing {
     pub(crate) fn close_file(&self, file: &Arc<OpenFile>) {
         if file.made {
             self.forget_writer(file);
-            self.tell_changed(file.file());
+            self.tell_changed(file.number, file.file());
         }
         self.table.unhold(file.number);
     }

@@ -179,9 +179,12 @@ impl Backing {
         let linked = linkat(CWD, magic(&*source), &*place.descriptor, name, AtFlags::SYMLINK_FOLLOW);
         self.reported("link", &path, linked)?;
 
-        self.follow_writers(Some(number))?;
         let stat = stat_open(&*source)?;
         self.table.meet((directory, name.to_owned()), &stat, 1);
+        if let Err(errno) = self.follow_writers(Some(number)) {
+            self.table.forget(number, 1);
+            return Err(errno);
+        }
         self.observer.changed(&path);
         drop(changing);
         Ok(found(Attributes::of(number, &stat)))

@@ -40,7 +40,7 @@ impl Backing {
 
         let path = self.path_of(&*descriptor).unwrap_or_default();
         self.reported("setattr", &path, answer)?;
-        self.tell_changed(&*descriptor);
+        self.tell_changed(number, &*descriptor);
         drop(records);
         Ok(found(Attributes::of(number, &stat_open(&*descriptor)?)))
     }

@@ -1,6 +1,7 @@
 //! What the observer is told, and where in the backing directory things are.
 //!
-//! Paths come from descriptors (`/proc/self/fd`), never from remembered names, so that they are right after any rename.
+//! Paths of directories come from descriptors (`/proc/self/fd`), never from remembered names, so that they are right after
+//! any rename. A file may have several names, of which a descriptor knows the one it was opened by.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use tracing::warn;
 
 use super::Backing;
-use super::identity::stat_open;
+use super::identity::{Identity, stat_name, stat_open};
 use crate::attributes::Answer;
 use crate::errno::{Refusal, is_fault, of_io, refused};
 use crate::{Changing, Made};
@@ -45,6 +46,13 @@ impl fmt::Debug for Record {
     }
 }
 
+/// Where a file is.
+struct Whereabouts {
+    paths: Vec<PathBuf>,
+    /// Whether it has no further name.
+    is_all: bool,
+}
+
 /// Returns a path that leads to what a descriptor is, and nowhere else.
 pub(super) fn magic(descriptor: impl AsFd) -> String {
     format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd())
@@ -53,6 +61,11 @@ pub(super) fn magic(descriptor: impl AsFd) -> String {
 fn where_is(descriptor: impl AsFd) -> Answer<PathBuf> {
     let target = readlink(magic(descriptor), Vec::new())?;
     Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
+}
+
+/// Whether a path may be one that a descriptor was opened by and that has been removed since. A file may have others.
+fn is_marked_deleted(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
 }
 
 pub(super) fn made(kind: FileType) -> Made {
@@ -80,7 +93,7 @@ impl Backing {
     pub(super) fn place(&self, directory: u64) -> Answer<Place> {
         let descriptor = self.table.descriptor(directory)?;
         let path = self.path_of(&*descriptor)?;
-        if path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") && stat_open(&*descriptor)?.stx_nlink == 0 {
+        if is_marked_deleted(&path) && stat_open(&*descriptor)?.stx_nlink == 0 {
             return Err(Errno::NOENT);
         }
         Ok(Place { number: directory, descriptor, path })
@@ -115,27 +128,55 @@ impl Backing {
 
     fn directories_of(&self, number: u64) -> Answer<Vec<PathBuf>> {
         let descriptor = self.table.descriptor(number)?;
-        let stat = stat_open(&*descriptor)?;
-        if FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory {
+        if self.table.kind(number)? == FileType::Directory {
             return Ok(vec![self.path_of(&*descriptor)?]);
         }
-        if stat.stx_nlink == 0 {
-            return Ok(Vec::new());
-        }
+        let Whereabouts { paths, is_all } = self.paths_of(number, &*descriptor)?;
         let parent = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or_default();
-        let mut directories = vec![parent(self.path_of(&*descriptor)?)];
-        if stat.stx_nlink > 1 {
-            // A directory that is gone has none of its names any more.
-            let others = self.table.names(number).into_iter().filter_map(|(other, _)| self.place(other).ok());
-            directories.extend(others.map(|place| place.path));
+        let mut directories: Vec<PathBuf> = paths.into_iter().map(parent).collect();
+        if !is_all {
+            // It has a name that nobody looked up: that may be anywhere.
+            directories.push(PathBuf::new());
         }
         Ok(directories)
     }
 
-    /// Tells that a file has changed, if it still has a name.
-    pub(super) fn tell_changed(&self, descriptor: impl AsFd) {
-        let linked = stat_open(&descriptor).is_ok_and(|stat| stat.stx_nlink > 0);
-        if linked && let Ok(path) = self.path_of(descriptor) {
+    /// Returns the paths of a file that is no directory.
+    fn paths_of(&self, number: u64, descriptor: impl AsFd) -> Answer<Whereabouts> {
+        let stat = stat_open(&descriptor)?;
+        if stat.stx_nlink == 0 {
+            return Ok(Whereabouts { paths: Vec::new(), is_all: true });
+        }
+        let own = self.path_of(&descriptor).map(|path| (!is_marked_deleted(&path)).then_some(path));
+        if stat.stx_nlink == 1
+            && let Some(path) = own.clone()?
+        {
+            return Ok(Whereabouts { paths: vec![path], is_all: true });
+        }
+        let mut paths: Vec<PathBuf> = own.ok().flatten().into_iter().collect();
+        for (directory, name) in self.table.names(number) {
+            // A directory that is gone has none of its names any more.
+            let Ok(place) = self.place(directory) else { continue };
+            let leads_to = stat_name(&*place.descriptor, &name).map(|stat| Identity::of(&stat));
+            let path = place.path.join(name);
+            if leads_to == Ok(Identity::of(&stat)) && !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        // Counted after looking: a name that was removed meanwhile is not missed.
+        let links = stat_open(&descriptor)?.stx_nlink;
+        Ok(Whereabouts { is_all: paths.len() as u64 >= u64::from(links), paths })
+    }
+
+    /// Tells that a file has changed, under every name it still has.
+    pub(super) fn tell_changed(&self, number: u64, descriptor: impl AsFd) {
+        if self.table.kind(number) == Ok(FileType::Directory) {
+            if let Ok(path) = self.path_of(&descriptor) {
+                self.observer.changed(&path);
+            }
+            return;
+        }
+        for path in self.paths_of(number, descriptor).map(|found| found.paths).unwrap_or_default() {
             self.observer.changed(&path);
         }
     }

@@ -116,6 +116,30 @@ fn every_directory_of_a_file_with_two_names_is_recorded() {
 }
 
 #[test]
+fn a_file_is_recorded_where_it_still_has_a_name() {
+    for passthrough in [Passthrough::Auto, Passthrough::Off] {
+        let trial = trial(passthrough);
+        fs::hard_link(trial.own().join("d/file"), trial.own().join("e/other")).unwrap();
+        fs::remove_file(trial.own().join("d/file")).unwrap();
+        trial.observer.heard();
+
+        drop(OpenOptions::new().append(true).open(trial.own().join("e/other")).unwrap());
+
+        assert_eq!(await_heard(&trial, &done("e")), [changing("e"), changed("e/other"), done("e")]);
+    }
+}
+
+#[test]
+fn a_file_with_a_name_that_nobody_looked_up_may_be_anywhere() {
+    let trial = trial(Passthrough::Auto);
+    fs::hard_link(trial.behind().join("d/file"), trial.behind().join("e/other")).unwrap();
+
+    drop(OpenOptions::new().append(true).open(trial.own().join("d/file")).unwrap());
+
+    assert_eq!(await_heard(&trial, &done(""))[..3], [changing("d"), changing(""), changed("d/file")]);
+}
+
+#[test]
 fn what_cannot_be_recorded_is_not_done() {
     let trial = trial(Passthrough::Auto);
     let own = trial.own();

@@ -7,7 +7,7 @@ use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, LISTEN_PERIOD, State};
 use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::mounting::schedule::Span;
-use crate::mounting::watch::WATCH_PERIOD;
+use crate::mounting::watch::{Look, WATCH_PERIOD};
 use crate::path::RelPath;
 use crate::sync::{self, Fate};
 
@@ -50,7 +50,7 @@ impl State {
     pub(super) fn catch_up(&mut self) {
         self.collect();
         self.follow();
-        self.examine_watched();
+        self.examine_watched(Look::Everywhere);
     }
 
     /// Brings rows in step with what changed, and watches files that were closed.
@@ -94,10 +94,10 @@ impl State {
     }
 
     /// Looks for changes that nobody told.
-    pub(super) fn examine_watched(&mut self) {
+    pub(super) fn examine_watched(&mut self, look: Look) {
         let now = self.now();
         self.watch_at = now + WATCH_PERIOD;
-        let mut changed = self.watch.changed(&self.parts.root, now);
+        let mut changed = self.watch.changed(&self.parts.root, now, look);
         for directory in self.parts.watermark.held() {
             changed.extend(self.watch.add_all(&self.parts.root, &directory, now));
         }

@@ -16,7 +16,7 @@ use crate::mounting::exchange::Order;
 use crate::mounting::rows::Affected;
 use crate::mounting::schedule::{Pushes, Schedule, Span};
 use crate::mounting::shown::{Doing, Phase};
-use crate::mounting::watch::WatchList;
+use crate::mounting::watch::{Look, WatchList};
 use crate::path::RelPath;
 use crate::sync::Depth;
 
@@ -116,9 +116,7 @@ impl State {
             }
         }
         // What changed last gets its rows, too; what runs is interrupted by whoever ends us.
-        self.collect();
-        self.follow();
-        self.examine_watched();
+        self.catch_up();
         if self.watch.has_forgotten()
             && let Err(error) = self.parts.watermark.mark(None)
         {
@@ -166,7 +164,7 @@ impl State {
             self.follow();
         }
         if self.watch_at <= now {
-            self.examine_watched();
+            self.examine_watched(Look::Due);
         }
         if self.listen_at <= now {
             self.listen();

@@ -13,6 +13,7 @@ use swamp_uat::{Mounted, Scene, on_every_backend, on_every_server};
 on_every_server!(
     an_unreachable_datastore_keeps_the_own_namespace_working_and_the_queue_full,
     a_mapped_write_after_close_is_pushed_eventually,
+    every_name_of_a_file_is_pushed,
 );
 
 on_every_backend!(
@@ -198,4 +199,22 @@ fn a_mapped_write_after_close_is_pushed_eventually(scene: &Scene) {
     child.kill().expect("our own child");
     child.wait().expect("our own child");
     mount.flushed();
+}
+
+fn every_name_of_a_file_is_pushed(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &SOON);
+    shell(&mount, "mkdir -p files/a files/b files/c files/d; echo one > files/a/x; ln files/a/x files/b/x");
+    mount.flushed();
+
+    // The second mount has not seen one name, and sees another removed.
+    let mount = Mounted::new(&repository, &SOON);
+    shell(&mount, "echo two >> files/a/x; echo one > files/c/x; ln files/c/x files/d/y; rm files/c/x");
+    mount.wait_until("the queue is empty", || !mount.report("queue").contains("dirty"));
+    shell(&mount, "echo two >> files/d/y");
+    mount.flushed();
+
+    let objects = scene.datastore().objects();
+    let written = ["a/x", "b/x", "d/y"].map(|name| objects.get(&format!("infra/files/{name}")).cloned());
+    assert_eq!(written, [(); 3].map(|()| Some(b"one\ntwo\n".to_vec())));
 }
