@@ -42,7 +42,8 @@ struct Node {
     names: Vec<Name>,
     lookups: u64,
     handles: u32,
-    /// Kept open because no name leads to it any more.
+    /// Kept open because a name is gone: no other leads to it, or it is open. There are no more of these than the kernel
+    /// has files open, and directories and files in use that were removed.
     pinned: Option<Arc<OwnedFd>>,
     seen: Option<Content>,
 }
@@ -151,10 +152,20 @@ impl Table {
     /// Ends what [`Table::hold`] began.
     pub(super) fn unhold(&self, number: u64) {
         let mut inner = self.lock();
+        let mut evicted = None;
         if let Some(node) = inner.nodes.get_mut(&number) {
             node.handles = node.handles.saturating_sub(1);
+            // A file without a name is soon forgotten by the kernel; one that has names elsewhere may stay for ever.
+            if node.handles == 0
+                && node.kind != FileType::Directory
+                && let Some(pinned) = node.pinned.take()
+            {
+                evicted = self.push_open(&mut inner, number, pinned);
+            }
         }
         self.drop_unused(&mut inner, number);
+        drop(inner);
+        drop(evicted);
     }
 
     fn drop_unused(&self, inner: &mut Inner, number: u64) {
@@ -237,14 +248,19 @@ impl Table {
     fn keep_open(&self, number: u64, descriptor: Arc<OwnedFd>) -> Arc<OwnedFd> {
         let mut inner = self.lock();
         let evicted = if inner.nodes.contains_key(&number) {
-            inner.open.push(number, Arc::clone(&descriptor));
-            if inner.open.len() > self.descriptors_max { inner.open.pop_lru() } else { None }
+            self.push_open(&mut inner, number, Arc::clone(&descriptor))
         } else {
             None
         };
         drop(inner);
         drop(evicted);
         descriptor
+    }
+
+    /// Adds to the descriptors that may be closed again; returns the one whose turn that is.
+    fn push_open(&self, inner: &mut Inner, number: u64, descriptor: Arc<OwnedFd>) -> Option<(u64, Arc<OwnedFd>)> {
+        inner.open.push(number, descriptor);
+        if inner.open.len() > self.descriptors_max { inner.open.pop_lru() } else { None }
     }
 
     /// Follows a rename; `descriptor` is what had the target's name before.
@@ -256,12 +272,18 @@ impl Table {
         }
     }
 
-    /// Follows the removal of a name: the inode is reached by its descriptor from now on.
+    /// Follows the removal of a name: an inode that has no other, or is open, is reached by its descriptor from now on.
     pub(super) fn unnamed(&self, number: u64, gone: (u64, &OsStr), descriptor: &Arc<OwnedFd>) {
+        let is_linked = stat_open(&**descriptor).is_ok_and(|stat| stat.stx_nlink > 0);
         let mut inner = self.lock();
-        if let Some(node) = inner.nodes.get_mut(&number) {
-            node.names.retain(|(directory, name)| (*directory, name.as_os_str()) != gone);
+        let Some(node) = inner.nodes.get_mut(&number) else { return };
+        node.names.retain(|(directory, name)| (*directory, name.as_os_str()) != gone);
+        let is_lost = !is_linked || node.kind == FileType::Directory;
+        if is_lost || node.handles > 0 {
             node.pinned = Some(Arc::clone(descriptor));
+        }
+        // What has a name elsewhere is opened again by that, if it was ever seen; this descriptor has another path.
+        if is_lost || node.handles > 0 || !node.names.is_empty() {
             inner.open.pop(&number);
         }
     }

@@ -1,7 +1,7 @@
 //! A backing directory with fewer descriptors than inodes.
 #![expect(clippy::disallowed_methods, reason = "the directory is changed behind our back")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::Backing;
+use crate::attributes::Caller;
 use crate::trial::Recorder;
 
 /// A directory `a/b` with a file, and its inodes, of which one may have a descriptor.
@@ -101,4 +102,42 @@ fn another_file_by_the_same_name_is_another_inode() {
 
     assert_eq!(narrow.read(), Err(Errno::STALE));
     assert_ne!(narrow.backing.lookup(narrow.b, OsStr::new("file")).unwrap().attributes.number, narrow.file);
+}
+
+#[test]
+fn names_that_come_and_go_cost_no_descriptors() {
+    let narrow = narrow();
+    let (backing, name) = (&narrow.backing, |index: u32| OsString::from(format!("made{index}")));
+
+    // As `git` makes its objects.
+    for index in 0..50 {
+        let made = (0o600, Caller { uid: 0, gid: 0 });
+        let (found, file) = backing.create_file(narrow.b, OsStr::new("new"), OFlags::WRONLY, made).unwrap();
+        backing.close_file(&file);
+        backing.link(found.attributes.number, narrow.b, &name(index)).unwrap();
+        backing.unlink(narrow.b, OsStr::new("new")).unwrap();
+    }
+
+    assert!(backing.usage().open <= 3, "{:?}", backing.usage());
+    assert_eq!(backing.lookup(narrow.b, &name(7)).unwrap().attributes.links, 1);
+}
+
+#[test]
+fn what_lives_on_under_a_name_nobody_looked_up_costs_no_descriptors() {
+    let narrow = narrow();
+    let (backing, path) = (&narrow.backing, narrow.directory.path());
+
+    for index in 0..50 {
+        let name = format!("file{index}");
+        fs::write(path.join("a").join(&name), "text").unwrap();
+        fs::hard_link(path.join("a").join(&name), path.join(&name)).unwrap();
+        let number = backing.lookup(narrow.a, OsStr::new(&name)).unwrap().attributes.number;
+        let file = backing.open_file(number, OFlags::RDONLY).unwrap();
+        backing.unlink(narrow.a, OsStr::new(&name)).unwrap();
+        assert_eq!(backing.attributes(number, None).unwrap().attributes.links, 1);
+        backing.close_file(&file);
+    }
+
+    assert!(backing.usage().open <= 3, "{:?}", backing.usage());
+    assert_eq!(backing.lookup(backing.root(), OsStr::new("file7")).unwrap().attributes.links, 1);
 }
