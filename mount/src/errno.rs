@@ -25,7 +25,7 @@ pub(crate) enum Refusal {
     ReadOnly,
     /// A rename or link that leaves the writable directory or enters it.
     Across,
-    /// A name that has no place in what is pushed.
+    /// A name that has no place in what is pushed, or a change of what belongs to the datastore itself.
     NotAdmitted,
     /// A change could not be recorded before it was made.
     NotRecorded,
@@ -99,7 +99,10 @@ pub(crate) fn is_fault(errno: Errno) -> bool {
 const REFUSALS: [(Refusal, &str); 15] = [
     (Refusal::ReadOnly, "any change outside the own namespace, in a view, in `.swamp`, or of a read-only mount"),
     (Refusal::Across, "rename or link into or out of the own namespace"),
-    (Refusal::NotAdmitted, "making a name that has no place in the index; the reason is in `.swamp/errors`"),
+    (
+        Refusal::NotAdmitted,
+        "making or changing a name that has no place in the index; the reason is in `.swamp/errors`",
+    ),
     (Refusal::NotRecorded, "the change could not be recorded for the push, so it was not made"),
     (Refusal::Gone, "a file was replaced or removed behind the mount; looking it up again helps"),
     (Refusal::BadHandle, "an operation on a handle that was not opened for it"),

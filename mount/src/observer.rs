@@ -26,7 +26,10 @@ pub trait Observer: Send + Sync + fmt::Debug {
     /// Decides whether a name may be made; the observer keeps the reason of a refusal, which becomes EPERM.
     fn admits(&self, path: &Path, made: Made) -> bool;
 
-    /// Records durably that something in a directory is about to change; an error fails the operation.
+    /// Records durably that something in a directory is about to change; an error fails the operation, and EPERM says that
+    /// nothing there may change.
+    ///
+    /// Of what is directly in the root the path itself is given; the root stands for anything anywhere.
     fn changing(&self, directory: &Path) -> io::Result<Changing>;
 
     /// Hears that a file or name has changed: written and closed, made, removed, or one side of a rename.

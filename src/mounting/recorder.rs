@@ -262,6 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn what_belongs_to_the_datastore_itself_cannot_be_changed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let recorder = recorder(root.path());
+
+        for path in [".namespace.json", ".catalog-export.json", "_index", "secrets", "notes.txt"] {
+            let refused = recorder.changing(Path::new(path)).expect_err("refused");
+
+            let noted = recorder.failures.last().1.pop().map(|failure| (failure.errno, failure.path));
+            assert_eq!((refused.raw_os_error(), noted), (Some(1), Some((Some(1), path.to_owned()))));
+        }
+        drop(recorder.changing(Path::new("outputs")).expect("recorded"));
+        assert_eq!(recorder.watermark.snapshot().expect("read").0.paths, vec!["outputs".parse().expect("a path")]);
+    }
+
+    #[test]
     fn a_change_of_the_top_may_change_everything() {
         let root = tempfile::tempdir().expect("a directory");
         let recorder = recorder(root.path());

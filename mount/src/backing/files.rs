@@ -13,7 +13,7 @@ use rustix::io::{Errno, pread, pwrite};
 use super::identity::stat_open;
 use super::names::{Making, What};
 use super::table::Content;
-use super::watch::{Place, Record, magic};
+use super::watch::{Place, Record, magic, recorded_for};
 use super::{Backing, check_name, found};
 use crate::Made;
 use crate::attributes::{Answer, Attributes, Caller, Found};
@@ -97,7 +97,8 @@ impl Backing {
         let place = self.place(directory)?;
         let path = place.path.join(name);
         self.admit(&path, Made::File)?;
-        let record = Record::new(place.path.clone(), self.record(&place.path)?);
+        let recorded = recorded_for(&path);
+        let record = Record::new(recorded.to_owned(), self.record(recorded)?);
 
         let making = Making { what: What::Node(FileType::RegularFile, 0), mode, caller };
         let created = self.create_at(&place, name, flags, &making);

@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::identity::{stat_name, stat_open};
-use super::watch::{Place, made, magic};
+use super::watch::{Place, made, magic, recorded_for};
 use super::{Backing, check_name, found};
 use crate::attributes::{Answer, Attributes, Caller, Found};
 use crate::errno::{Refusal, refused};
@@ -62,7 +62,7 @@ impl Backing {
         let path = place.path.join(name);
         self.admit(&path, made(making.what.kind()))?;
         // A new directory changes nothing but itself, and what is recorded is everything below.
-        let recorded = if matches!(making.what, What::Directory) { &path } else { &place.path };
+        let recorded = if matches!(making.what, What::Directory) { &path } else { recorded_for(&path) };
         let changing = self.record(recorded)?;
 
         let answer = self.make_at(&place, name, making);
@@ -132,7 +132,7 @@ impl Backing {
         let place = self.place(directory)?;
         let path = place.path.join(name);
         let kept = self.kept(&place, name)?;
-        let changing = self.record(&place.path)?;
+        let changing = self.record(recorded_for(&path))?;
 
         let operation = if flags.is_empty() { "unlink" } else { "rmdir" };
         self.reported(operation, &path, unlinkat(&*place.descriptor, name, flags))?;
@@ -173,7 +173,7 @@ impl Backing {
         let place = self.place(directory)?;
         let path = place.path.join(name);
         self.admit(&path, made(kind))?;
-        let changing = self.record(&place.path)?;
+        let changing = self.record(recorded_for(&path))?;
 
         // By the magic link and not by `AT_EMPTY_PATH`, which needs a capability.
         let linked = linkat(CWD, magic(&*source), &*place.descriptor, name, AtFlags::SYMLINK_FOLLOW);

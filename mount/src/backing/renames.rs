@@ -8,7 +8,7 @@ use rustix::fs::{FileType, RenameFlags, Statx, renameat_with};
 use rustix::io::Errno;
 
 use super::identity::{Identity, stat_name};
-use super::watch::{Place, made};
+use super::watch::{Place, made, recorded_for};
 use super::{Backing, OpenFile, check_name};
 use crate::attributes::Answer;
 use crate::errno::{Refusal, refused};
@@ -30,10 +30,11 @@ impl Backing {
         let replaced = optional(stat_name(&*to.descriptor, target.1))?;
         self.admit_rename((&from, source.1, &moved), (&to, target.1, replaced.as_ref()), flags)?;
         let kept = (self.kept(&from, source.1)?, self.kept(&to, target.1)?);
-        let changing = (self.record(&from.path)?, self.record(&to.path)?);
+        let (old, new) = (from.path.join(source.1), to.path.join(target.1));
+        let changing = (self.record(recorded_for(&old))?, self.record(recorded_for(&new))?);
 
         let renamed = renameat_with(&*from.descriptor, source.1, &*to.descriptor, target.1, flags);
-        self.reported("rename", &to.path.join(target.1), renamed)?;
+        self.reported("rename", &new, renamed)?;
 
         // Two names of one file: nothing happens.
         if replaced.as_ref().is_none_or(|replaced| Identity::of(replaced) != Identity::of(&moved)) {
@@ -57,8 +58,8 @@ impl Backing {
                 }
             }
         }
-        self.observer.changed(&from.path.join(source.1));
-        self.observer.changed(&to.path.join(target.1));
+        self.observer.changed(&old);
+        self.observer.changed(&new);
         drop(changing);
         Ok(())
     }

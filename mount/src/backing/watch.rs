@@ -63,6 +63,12 @@ fn where_is(descriptor: impl AsFd) -> Answer<PathBuf> {
     Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
 }
 
+/// Returns what is recorded when a name changes: its directory, or at the top the name itself, for what is there is of all
+/// kinds and not every name is of something that can be pushed.
+pub(super) fn recorded_for(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(path)
+}
+
 /// Whether a path may be one that a descriptor was opened by and that has been removed since. A file may have others.
 fn is_marked_deleted(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
@@ -107,10 +113,12 @@ impl Backing {
     /// Records that something in a directory is about to change.
     pub(super) fn record(&self, directory: &Path) -> Answer<Changing> {
         self.observer.changing(directory).map_err(|source| {
-            let errno = refused(Refusal::NotRecorded);
+            if of_io(&source) == Errno::PERM {
+                return refused(Refusal::NotAdmitted);
+            }
             warn!(directory = %directory.display(), %source, "cannot record a change");
             self.observer.failed("record", directory, of_io(&source).raw_os_error());
-            errno
+            refused(Refusal::NotRecorded)
         })
     }
 
@@ -132,8 +140,7 @@ impl Backing {
             return Ok(vec![self.path_of(&*descriptor)?]);
         }
         let Whereabouts { paths, is_all } = self.paths_of(number, &*descriptor)?;
-        let parent = |path: PathBuf| path.parent().map(Path::to_owned).unwrap_or_default();
-        let mut directories: Vec<PathBuf> = paths.into_iter().map(parent).collect();
+        let mut directories: Vec<PathBuf> = paths.iter().map(|path| recorded_for(path).to_owned()).collect();
         if !is_all {
             // It has a name that nobody looked up: that may be anywhere.
             directories.push(PathBuf::new());

@@ -23,7 +23,7 @@ pub(crate) enum Heard {
     Failed(&'static str, PathBuf, i32),
 }
 
-/// Remembers what it hears; refuses names that begin with `refused`, and records nothing while `broken`.
+/// Remembers what it hears; refuses names that begin with `refused`, changes there, and records nothing while `broken`.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -55,6 +55,9 @@ impl Observer for Recorder {
     }
 
     fn changing(&self, directory: &Path) -> io::Result<Changing> {
+        if !self.admits(directory, Made::Directory) {
+            return Err(io::Error::from_raw_os_error(1));
+        }
         if self.broken.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(io::Error::other("the record is broken"));
         }

@@ -91,16 +91,16 @@ fn reading_is_nobodys_business() {
 fn an_open_file_that_is_moved_is_recorded_where_it_is() {
     let trial = trial(Passthrough::Auto);
     let file = OpenOptions::new().write(true).open(trial.own().join("d/file")).unwrap();
-    fs::rename(trial.own().join("d"), trial.own().join("moved")).unwrap();
+    fs::rename(trial.own().join("d"), trial.own().join("e/moved")).unwrap();
 
     let heard = trial.observer.heard();
 
     // The record of the new place is made while that of the rename still lasts.
     let position = |wanted: &Heard| heard.iter().position(|heard| heard == wanted);
-    assert!(position(&changing("moved")).is_some_and(|made| position(&done("")).is_some_and(|ended| made < ended)));
-    assert_eq!(position(&done("moved")), None);
+    assert!(position(&changing("e/moved")).is_some_and(|made| position(&done("e")).is_some_and(|ended| made < ended)));
+    assert_eq!(position(&done("e/moved")), None);
     drop(file);
-    assert!(await_heard(&trial, &done("moved")).contains(&changed("moved/file")));
+    assert!(await_heard(&trial, &done("e/moved")).contains(&changed("e/moved/file")));
 }
 
 #[test]
@@ -174,6 +174,45 @@ fn names_that_are_not_admitted_are_not_made() {
 
     assert!(failures.iter().all(|failure| failure.as_ref().is_err_and(|error| error.raw_os_error() == Some(1))));
     assert_eq!(fs::read_dir(trial.behind()).unwrap().count(), 2);
+}
+
+#[test]
+fn what_is_at_the_top_is_recorded_itself() {
+    let trial = trial(Passthrough::Auto);
+    let own = trial.own();
+
+    fs::create_dir(own.join("new")).unwrap();
+    fs::rename(own.join("new"), own.join("other")).unwrap();
+    fs::remove_dir(own.join("other")).unwrap();
+
+    let made = [changing("new"), changed("new"), done("new")];
+    let renamed = [changing("new"), changing("other"), changed("new"), changed("other"), done("new"), done("other")];
+    let removed = [changing("other"), changed("other"), done("other")];
+    assert_eq!(trial.observer.heard(), [&made[..], &renamed, &removed].concat());
+}
+
+#[test]
+fn what_may_not_change_at_the_top_is_left_as_it_is() {
+    let trial = trial(Passthrough::Auto);
+    let own = trial.own();
+    fs::write(trial.behind().join("refused"), "old").unwrap();
+    fs::create_dir(trial.behind().join("refused-directory")).unwrap();
+
+    let failures = [
+        fs::remove_file(own.join("refused")),
+        fs::rename(own.join("refused"), own.join("d/moved")),
+        fs::rename(own.join("d/file"), own.join("refused")),
+        fs::write(own.join("refused"), "new"),
+        OpenOptions::new().append(true).open(own.join("refused")).map(drop),
+        fs::set_permissions(own.join("refused"), fs::metadata(own.join("d")).unwrap().permissions()),
+        fs::remove_dir(own.join("refused-directory")),
+        fs::rename(own.join("refused-directory"), own.join("e/moved")),
+    ];
+
+    assert!(failures.iter().all(|failure| failure.as_ref().is_err_and(|error| error.raw_os_error() == Some(1))));
+    assert_eq!(fs::read_to_string(own.join("refused")).unwrap(), "old");
+    assert_eq!(fs::read_dir(trial.behind()).unwrap().count(), 4);
+    assert_eq!(trial.observer.heard(), []);
 }
 
 #[test]

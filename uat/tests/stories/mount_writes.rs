@@ -19,6 +19,7 @@ on_every_server!(
 on_every_backend!(
     ordinary_tools_work_in_the_own_namespace,
     what_cannot_be_pushed_is_refused_with_a_reason,
+    what_belongs_to_the_datastore_itself_cannot_be_removed,
     editors_temporary_files_stay_here,
     rows_follow_at_once,
     commands_talk_to_the_mount,
@@ -90,6 +91,24 @@ fn what_cannot_be_pushed_is_refused_with_a_reason(scene: &Scene) {
     let errors = mount.report("errors");
     assert!(errors.contains("notes.txt") && errors.contains("EPERM"), "{errors}");
     assert!(errors.contains("files/link"), "{errors}");
+    mount.flushed();
+}
+
+fn what_belongs_to_the_datastore_itself_cannot_be_removed(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &SOON);
+    let objects = scene.datastore().objects();
+    // Where the datastore is a directory, its own files lie beside ours.
+    let mut shown = mount.names("infra");
+    shown.retain(|name| name.starts_with('.'));
+    assert!(scene.is_remote() || shown.contains(&".namespace.json".to_owned()), "{shown:?}");
+
+    for name in shown {
+        let refused = fs::remove_file(mount.path(&format!("infra/{name}"))).expect_err("it is refused");
+        assert_eq!((refused.raw_os_error(), mount.report("errors").contains(&name)), (Some(1), true), "{name}");
+    }
+
+    assert_eq!(scene.datastore().objects(), objects);
     mount.flushed();
 }
 
