@@ -23,7 +23,7 @@ pub struct ErrnoRow {
 pub(crate) enum Refusal {
     /// A change to something that is only shown.
     ReadOnly,
-    /// A rename or link that leaves the writable directory or enters it.
+    /// A rename or link that leaves the writable directory or enters it, or a directory's to where the observer wants none.
     Across,
     /// A name that has no place in what is pushed, or a change of what belongs to the datastore itself.
     NotAdmitted,
@@ -98,7 +98,10 @@ pub(crate) fn is_fault(errno: Errno) -> bool {
 
 const REFUSALS: [(Refusal, &str); 15] = [
     (Refusal::ReadOnly, "any change outside the own namespace, in a view, in `.swamp`, or of a read-only mount"),
-    (Refusal::Across, "rename or link into or out of the own namespace"),
+    (
+        Refusal::Across,
+        "rename or link into or out of the own namespace, or of a directory to where its files have no place",
+    ),
     (
         Refusal::NotAdmitted,
         "making or changing a name that has no place in the index; the reason is in `.swamp/errors`",

@@ -26,6 +26,11 @@ pub trait Observer: Send + Sync + fmt::Debug {
     /// Decides whether a name may be made; the observer keeps the reason of a refusal, which becomes EPERM.
     fn admits(&self, path: &Path, made: Made) -> bool;
 
+    /// Decides whether a directory may be moved with all that is in it. If not (EXDEV), whoever moves it copies file by file.
+    fn moves(&self, _source: &Path, _target: &Path) -> bool {
+        true
+    }
+
     /// Records durably that something in a directory is about to change; an error fails the operation, and EPERM says that
     /// nothing there may change.
     ///

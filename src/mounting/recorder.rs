@@ -123,6 +123,14 @@ impl Observer for Recorder {
         false
     }
 
+    fn moves(&self, source: &Path, target: &Path) -> bool {
+        match (relative(source), relative(target)) {
+            (Ok(source), Ok(target)) => sync::keeps_places(&source, &target),
+            // Of what has no key nothing is pushed.
+            (Err(_), _) | (_, Err(_)) => true,
+        }
+    }
+
     fn changing(&self, directory: &Path) -> io::Result<Changing> {
         // A directory whose name cannot be a key was not made here; what is removed from it belongs to no object.
         let nearest = directory.ancestors().find(|path| relative(path).is_ok());

@@ -46,10 +46,24 @@ pub fn fate(path: &RelPath) -> Fate {
     }
 }
 
+/// Names of a file at every depth that matters below a directory.
+const FILES_BELOW: [&str; 5] = ["a", "a/b", "a/b/c", "a/b/c/d", "a/b/c/d/e"];
+
 /// Whether there can be files below a directory at the top of a namespace.
 pub fn has_place(top: &str) -> bool {
-    let file = [top, "a", "b", "c", "d", "e"].join("/").parse::<RelPath>();
+    let file = format!("{top}/{}", FILES_BELOW[4]).parse::<RelPath>();
     file.is_ok_and(|file| PartitionKey::of(&file).is_some() && !is_internal(&file))
+}
+
+/// Whether every file that may be made below one directory may be made below another.
+///
+/// That depends on the top and the depth alone, so a few names stand for all.
+pub fn keeps_places(source: &RelPath, target: &RelPath) -> bool {
+    let may_be_made = |directory: &RelPath, below: &str| {
+        let file = format!("{directory}/{below}").parse::<RelPath>();
+        file.is_ok_and(|file| !matches!(fate(&file), Fate::Refused(_)))
+    };
+    FILES_BELOW.iter().all(|below| !may_be_made(source, below) || may_be_made(target, below))
 }
 
 /// Whether a name is one that programs give to what they make for a moment: they make links of such names, too.
@@ -180,6 +194,25 @@ mod tests {
         for path in ["outputs/x.yaml", "workflow-runs/x.yaml", "notes.txt", "secrets/a/b/c/d/e", "data/x", "_index/x"] {
             assert!(matches!(fate(path), Fate::Refused(_)), "{path}");
         }
+    }
+
+    #[test]
+    fn what_has_no_place_elsewhere_is_not_moved_there() {
+        let keeps = |source: &str, target: &str| {
+            keeps_places(&source.parse().expect("a path"), &target.parse().expect("a path"))
+        };
+        let version = format!("data/aws/ec2/vpc/{ID}/state/1");
+
+        assert!(keeps("files/a", "files/b/c/d"));
+        assert!(keeps("files/a/b", "files/x"));
+        assert!(keeps("outputs/a/b", "outputs/c/d"));
+        assert!(keeps("outputs/a/b", "files/x"));
+        assert!(keeps(&version, &version.replace("state", "other")));
+        assert!(!keeps("files/proj", "outputs/proj"));
+        assert!(!keeps("files/proj", "outputs"));
+        assert!(!keeps("files/proj", "workflow-runs"));
+        assert!(!keeps("outputs/a/b/run", "outputs/run"));
+        assert!(!keeps(&version, "data/1"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use bytes::Bytes;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
-pub use boundary::{Fate, fate, has_place, is_temporary_name};
+pub use boundary::{Fate, fate, has_place, is_temporary_name, keeps_places};
 pub use engine::{Engine, EngineParts, Limits, Placement};
 pub use error::{Failed, PartError, SyncError};
 pub use history::{Direction, last_done};

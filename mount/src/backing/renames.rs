@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use rustix::fs::{FileType, RenameFlags, Statx, renameat_with};
@@ -70,13 +71,18 @@ impl Backing {
         target: (&Place, &OsStr, Option<&Statx>),
         flags: RenameFlags,
     ) -> Answer<()> {
-        self.admit(&target.0.path.join(target.1), made(kind(source.2)))?;
+        let (old, new) = (source.0.path.join(source.1), target.0.path.join(target.1));
+        self.admit_move(&old, &new, source.2)?;
         match target.2 {
-            Some(other) if flags.contains(RenameFlags::EXCHANGE) => {
-                self.admit(&source.0.path.join(source.1), made(kind(other)))
-            }
+            Some(other) if flags.contains(RenameFlags::EXCHANGE) => self.admit_move(&new, &old, other),
             _ => Ok(()),
         }
+    }
+
+    fn admit_move(&self, source: &Path, target: &Path, moved: &Statx) -> Answer<()> {
+        self.admit(target, made(kind(moved)))?;
+        let is_moved = kind(moved) != FileType::Directory || self.observer.moves(source, target);
+        if is_moved { Ok(()) } else { Err(refused(Refusal::Across)) }
     }
 
     /// Records the directories that files open for writing are in now: of one inode, or of all after a directory moved.

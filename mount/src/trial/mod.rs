@@ -23,7 +23,8 @@ pub(crate) enum Heard {
     Failed(&'static str, PathBuf, i32),
 }
 
-/// Remembers what it hears; refuses names that begin with `refused`, changes there, and records nothing while `broken`.
+/// Remembers what it hears; refuses names that begin with `refused` and changes there, moves no directory to `fixed`, and
+/// records nothing while `broken`.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -52,6 +53,10 @@ impl Recorder {
 impl Observer for Recorder {
     fn admits(&self, path: &Path, _made: Made) -> bool {
         !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"refused"))
+    }
+
+    fn moves(&self, _source: &Path, target: &Path) -> bool {
+        !target.starts_with("fixed")
     }
 
     fn changing(&self, directory: &Path) -> io::Result<Changing> {

@@ -94,6 +94,30 @@ fn nothing_is_moved_or_linked_between_the_sides() {
 }
 
 #[test]
+fn a_directory_is_copied_to_where_it_may_not_be_moved() {
+    let trial = Trial::new(Passthrough::Auto);
+    let own = trial.own();
+    fs::create_dir_all(own.join("d/sub")).unwrap();
+    fs::create_dir_all(own.join("fixed/other")).unwrap();
+    fs::write(own.join("d/sub/file"), "x").unwrap();
+    let exchange = |one: &Path, other: &Path| {
+        let cwd = rustix::fs::CWD;
+        rustix::fs::renameat_with(cwd, one, cwd, other, rustix::fs::RenameFlags::EXCHANGE).map_err(io::Error::from)
+    };
+
+    assert_eq!(errno(fs::rename(own.join("d/sub"), own.join("fixed/sub"))), EXDEV);
+    assert_eq!(errno(exchange(&own.join("d/sub"), &own.join("fixed/other"))), EXDEV);
+    assert_eq!(errno(exchange(&own.join("fixed/other"), &own.join("d/sub"))), EXDEV);
+
+    let moved = std::process::Command::new("mv").args(["d/sub", "fixed"]).current_dir(&own).status().unwrap();
+    assert!(moved.success());
+    assert_eq!(fs::read_to_string(own.join("fixed/sub/file")).unwrap(), "x");
+    assert!(!own.join("d/sub").exists());
+    assert_eq!(errno(fs::rename(own.join("fixed/sub/file"), own.join("fixed/file"))), 0);
+    assert_eq!(errno(fs::rename(own.join("fixed/sub"), own.join("d/sub"))), 0);
+}
+
+#[test]
 fn names_have_255_bytes_at_most() {
     let trial = Trial::new(Passthrough::Auto);
     let (fits, long) = ("x".repeat(255), "x".repeat(256));

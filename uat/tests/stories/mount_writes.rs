@@ -20,6 +20,7 @@ on_every_backend!(
     ordinary_tools_work_in_the_own_namespace,
     what_cannot_be_pushed_is_refused_with_a_reason,
     what_belongs_to_the_datastore_itself_cannot_be_removed,
+    a_directory_is_not_moved_to_where_its_files_have_no_place,
     editors_temporary_files_stay_here,
     rows_follow_at_once,
     commands_talk_to_the_mount,
@@ -110,6 +111,20 @@ fn what_belongs_to_the_datastore_itself_cannot_be_removed(scene: &Scene) {
 
     assert_eq!(scene.datastore().objects(), objects);
     mount.flushed();
+}
+
+fn a_directory_is_not_moved_to_where_its_files_have_no_place(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let mount = Mounted::new(&repository, &SOON);
+
+    shell(
+        &mount,
+        "mkdir -p files/proj outputs; echo x > files/proj/file; ! mv files/proj outputs/proj; mv files/proj files/moved",
+    );
+
+    assert_eq!(mount.read("infra/files/moved/file"), b"x\n");
+    mount.flushed();
+    assert_eq!(scene.datastore().objects().get("infra/files/moved/file"), Some(&b"x\n".to_vec()));
 }
 
 fn editors_temporary_files_stay_here(scene: &Scene) {
