@@ -1,8 +1,10 @@
 //! Files on disk: atomic writes, reads that tolerate absence, deletion; the only caller of mutating `std::fs`.
 //!
 //! Temporary files are made in a staging directory that the caller names, on the same file system as the target: no
-//! half-written or foreign file ever appears in a tree that is synchronised (trap T16).
+//! half-written or foreign file ever appears in a tree that is synchronised (trap T16). Where others may plant links in a
+//! tree, its files are reached through [`Beneath`] alone.
 
+mod beneath;
 mod digest;
 mod error;
 mod lock;
@@ -15,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+pub(crate) use beneath::{Beneath, Install, open_below, stat_in};
 pub use digest::{Digested, digest_beginning, digest_bytes, digest_file};
 pub use error::FileError;
 pub use lock::{lock_exclusively, try_lock_exclusively};

@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use rustix::fs::{Dir, FileType, OFlags};
 
-use crate::path::RelPath;
-
-use super::beneath::{Beneath, open_below, stat_in};
 use super::meta_of;
 use crate::bucket::{ListOptions, Page};
+use crate::fsutil::{Beneath, open_below, stat_in};
+use crate::path::RelPath;
 
 /// Keys in a page when the caller does not say, as S3 has it.
 const PAGE_KEYS: u32 = 1_000;

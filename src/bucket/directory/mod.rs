@@ -10,7 +10,6 @@
 //!
 //! Unlike in an object store, `a` and `a/b` cannot both exist, and no segment is longer than 255 bytes.
 
-mod beneath;
 mod body;
 mod error;
 mod listing;
@@ -26,11 +25,10 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::clock::{Clock, Timestamp};
-use crate::fsutil::{self, FileError, Staged};
+use crate::fsutil::{self, Beneath, Durability, FileError, Install, Staged};
 use crate::path::RelPath;
 
 use super::{Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, Version};
-use beneath::{Beneath, Install};
 use error::{failed, is_absent, refused};
 
 /// The longest wait for other writers. Each holds the lock for two system calls, unless it is stopped meanwhile.
@@ -171,7 +169,7 @@ impl Tree {
                 Install::Replace
             }
         };
-        match self.beneath.install(staged.path(), key, install) {
+        match self.beneath.install(staged.path(), key, install, Durability::Synced) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 if self.beneath.open_directory(Some(key.as_str())).is_ok() {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use crate::fsutil;
+use super::{Durability, create_directory};
 use crate::path::RelPath;
 
 /// How often a parent directory is made again that somebody else removes as empty at the same time.
@@ -20,13 +20,13 @@ const MAKE_ATTEMPTS_MAX: u32 = 32;
 
 /// A directory and what lies below it.
 #[derive(Clone, Debug)]
-pub(super) struct Beneath {
+pub(crate) struct Beneath {
     root: PathBuf,
 }
 
 /// Whether an installed file may replace another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Install {
+pub(crate) enum Install {
     /// It replaces what is there.
     Replace,
     /// It fails with [`io::ErrorKind::AlreadyExists`] if something is there.
@@ -34,16 +34,16 @@ pub(super) enum Install {
 }
 
 impl Beneath {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Opens a directory for listing; `None` is the root.
-    pub(super) fn open_directory(&self, path: Option<&str>) -> io::Result<OwnedFd> {
+    pub(crate) fn open_directory(&self, path: Option<&str>) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, &self.root, flags, Mode::empty())?;
         match path {
@@ -53,18 +53,18 @@ impl Beneath {
     }
 
     /// Opens a file for reading, without waiting for the other end of a pipe somebody put there.
-    pub(super) fn open_file(&self, key: &RelPath) -> io::Result<File> {
+    pub(crate) fn open_file(&self, key: &RelPath) -> io::Result<File> {
         let root = self.open_directory(None)?;
         open_below(root.as_fd(), key.as_str().as_bytes(), OFlags::NONBLOCK).map(File::from)
     }
 
     /// Returns the properties of what is at `key`, of a symbolic link itself if it is one.
-    pub(super) fn stat(&self, key: &RelPath) -> io::Result<Stat> {
+    pub(crate) fn stat(&self, key: &RelPath) -> io::Result<Stat> {
         stat_in(self.open_parent(key)?.as_fd(), key.file_name().as_bytes())
     }
 
     /// Deletes the file at `key`, then the directories above it that became empty.
-    pub(super) fn remove(&self, key: &RelPath) -> io::Result<()> {
+    pub(crate) fn remove(&self, key: &RelPath) -> io::Result<()> {
         rustix::fs::unlinkat(self.open_parent(key)?, key.file_name(), AtFlags::empty())?;
         let mut emptied = key.parent();
         while let Some(directory) = emptied {
@@ -77,23 +77,27 @@ impl Beneath {
         Ok(())
     }
 
-    /// Moves the file at `staged`, which is on the same file system, to `key` in one step and makes it last.
-    pub(super) fn install(&self, staged: &Path, key: &RelPath, install: Install) -> io::Result<()> {
+    /// Moves the file at `staged`, which is on the same file system, to `key` in one step. Makes missing directories.
+    pub(crate) fn install(
+        &self,
+        staged: &Path,
+        key: &RelPath,
+        install: Install,
+        durability: Durability,
+    ) -> io::Result<()> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.install_once(staged, key, install) {
+            let moved = self.make_parent(key).and_then(|parent| {
+                move_into(staged, parent.as_fd(), key.file_name(), install)?;
+                if durability == Durability::Synced { Ok(rustix::fs::fsync(parent)?) } else { Ok(()) }
+            });
+            match moved {
                 // A deletion beside us found a directory empty and removed it between two of our steps.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < MAKE_ATTEMPTS_MAX => {}
                 installed => return installed,
             }
         }
-    }
-
-    fn install_once(&self, staged: &Path, key: &RelPath, install: Install) -> io::Result<()> {
-        let parent = self.make_parent(key)?;
-        move_into(staged, parent.as_fd(), key.file_name(), install)?;
-        Ok(rustix::fs::fsync(parent)?)
     }
 
     fn open_parent(&self, key: &RelPath) -> io::Result<OwnedFd> {
@@ -106,7 +110,7 @@ impl Beneath {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,
         }
-        fsutil::create_directory(&self.root).map_err(|error| error.source)?;
+        create_directory(&self.root).map_err(|error| error.source)?;
         let mut directory = self.open_directory(None)?;
         let Some(parent) = key.parent() else { return Ok(directory) };
         for segment in parent.segments() {
@@ -124,14 +128,14 @@ fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
 }
 
 /// Opens for reading what is at `path` below `directory`, following no link.
-pub(super) fn open_below(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn open_below(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     Ok(rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve)?)
 }
 
 /// Returns the properties of one entry of `directory`, following no link.
-pub(super) fn stat_in(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Stat> {
+pub(crate) fn stat_in(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Stat> {
     Ok(rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
