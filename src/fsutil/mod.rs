@@ -17,12 +17,12 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-pub(crate) use beneath::{Beneath, Install, open_below, stat_in};
+pub(crate) use beneath::{Beneath, Install, Pinned, open_below, stat_in};
 pub use digest::{Digested, digest_beginning, digest_bytes, digest_file};
 pub use error::FileError;
 pub use lock::{lock_exclusively, try_lock_exclusively};
 pub use private::{make_private, private_directory};
-pub use stage::{Durability, Staged, install, install_absent, install_beside, install_new, write_atomic};
+pub use stage::{Durability, Staged, install, install_beside, install_new, write_atomic};
 pub use stage_directory::{Published, StagedDirectory};
 pub use walk::{Found, list, walk};
 

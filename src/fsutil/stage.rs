@@ -99,30 +99,6 @@ pub fn install(staged: Staged, path: &Path, durability: Durability) -> Result<()
 }
 
 /// Moves a staged file to `path` only if nothing is there; returns whether it did. Makes missing parents.
-///
-/// Unlike [`install_new`] the file has one name only, so that its change time does not move again afterwards.
-#[expect(clippy::disallowed_methods, reason = "this is the atomic write")]
-pub fn install_absent(staged: Staged, path: &Path) -> Result<bool, FileError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-
-    let temporary = staged.0.into_temp_path();
-    if let Some(parent) = path.parent() {
-        super::create_directory(parent)?;
-    }
-    match renameat_with(CWD, &*temporary, CWD, path, RenameFlags::NOREPLACE) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Ok(false),
-        // A file system without the flag: the window is as small as it can be made.
-        Err(Errno::INVAL | Errno::NOSYS) if path.exists() => return Ok(false),
-        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(&temporary, path).map_err(FileError::at("create", path))?,
-        Err(error) => return Err(FileError::at("create", path)(error.into())),
-    }
-    temporary.keep().map_err(|error| FileError::at("keep", path)(error.error))?;
-    Ok(true)
-}
-
-/// Moves a staged file to `path` only if nothing is there; returns whether it did. Makes missing parents.
 pub fn install_new(staged: &Staged, path: &Path) -> Result<bool, FileError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(FileError::at("create directory", parent))?;

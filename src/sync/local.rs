@@ -1,9 +1,11 @@
-//! Looking at the files of a cache: what is there, and whether it is what was verified last.
+//! Looking at the files of a cache: what is there, and whether it is what was verified last. Where a link leads, there is
+//! nothing: whoever makes links in the tree may not be allowed to read what they lead to.
 
+use std::io;
 use std::path::Path;
 
 use super::plan::Local;
-use crate::fsutil::{self, FileError};
+use crate::fsutil::{self, Beneath, FileError, Pinned};
 use crate::index::{Known, Stamp, Verified};
 use crate::path::RelPath;
 
@@ -21,32 +23,23 @@ pub(super) fn examine(
     hashed: Option<&Verified>,
 ) -> Result<Local, FileError> {
     let file = path.under(root);
-    let metadata = match std::fs::symlink_metadata(&file) {
-        Ok(metadata) if metadata.is_file() => metadata,
-        // A link or a directory in the place of a file is not the file.
-        Ok(_) => return Ok(Local::Absent { is_parent_gone: false }),
-        Err(error) if is_absent(&error) || error.kind() == std::io::ErrorKind::InvalidFilename => {
-            let is_parent_gone = file.parent().is_some_and(|parent| !parent.is_dir());
-            return Ok(Local::Absent { is_parent_gone });
-        }
-        Err(error) => return Err(FileError::at("examine", &file)(error)),
+    let tree = Beneath::new(root);
+    // A link or a directory in the place of a file is not the file, nor is what a link leads to.
+    let Some(pinned) = tree.pin(path).map_err(FileError::at("examine", &file))? else {
+        let has_parent = path.parent().map_or(Ok(true), |parent| tree.has_directory(&parent));
+        return Ok(Local::Absent { is_parent_gone: !has_parent.map_err(FileError::at("examine", &file))? });
     };
-    let (stamp, is_distinct) = ripe(&file, Stamp::from(&metadata))?;
+    let (stamp, is_distinct) = ripe(&pinned).map_err(FileError::at("examine", &file))?;
     let held = known.and_then(|known| known.local.as_ref());
     if let Some(same) = held.into_iter().chain(hashed).find(|held| held.stamp == stamp) {
         return Ok(Local::Present(same.clone()));
     }
-    match fsutil::digest_file(&file) {
-        // Length and hash of the same read; a file that is being written differs next time.
-        Ok(digested) => {
-            // A stamp that no file has: it is looked at again the next time.
-            let mtime_ns = if is_distinct { stamp.mtime_ns } else { i64::MIN };
-            let stamp = Stamp { size: digested.size, mtime_ns, ..stamp };
-            Ok(Local::Present(Verified { stamp, sha256: digested.sha256 }))
-        }
-        Err(error) if error.is_not_found() => Ok(Local::Absent { is_parent_gone: false }),
-        Err(error) => Err(error),
-    }
+    // Length and hash of the same read; a file that is being written differs next time.
+    let digested = fsutil::digest_file(&pinned.path()).map_err(|error| FileError { path: file, ..error })?;
+    // A stamp that no file has: it is looked at again the next time.
+    let mtime_ns = if is_distinct { stamp.mtime_ns } else { i64::MIN };
+    let stamp = Stamp { size: digested.size, mtime_ns, ..stamp };
+    Ok(Local::Present(Verified { stamp, sha256: digested.sha256 }))
 }
 
 /// Returns the stamp of a file once a write to the file would change it, and whether that came to be.
@@ -54,8 +47,8 @@ pub(super) fn examine(
 /// Times of files move in ticks of the kernel: a write in the tick of the last one leaves no trace. So a file that has
 /// just changed is given a moment before it is read; one that goes on changing is not waited for.
 #[expect(clippy::disallowed_methods, reason = "the kernel's time is compared with the kernel's time, and waited for")]
-fn ripe(file: &Path, first: Stamp) -> Result<(Stamp, bool), FileError> {
-    let mut stamp = first;
+fn ripe(file: &Pinned) -> io::Result<(Stamp, bool)> {
+    let mut stamp = Stamp::from(&file.metadata()?);
     for _ in 0..RIPENINGS_MAX {
         // In full nanoseconds: rounded down, the moment given would end before its time.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -66,18 +59,9 @@ fn ripe(file: &Path, first: Stamp) -> Result<(Stamp, bool), FileError> {
             return Ok((stamp, true));
         }
         std::thread::sleep(std::time::Duration::from_nanos(left_ns.unsigned_abs()));
-        match std::fs::symlink_metadata(file) {
-            Ok(metadata) => stamp = Stamp::from(&metadata),
-            // Reading it will tell.
-            Err(error) if is_absent(&error) => return Ok((stamp, true)),
-            Err(error) => return Err(FileError::at("examine", file)(error)),
-        }
+        stamp = Stamp::from(&file.metadata()?);
     }
     Ok((stamp, false))
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// Visits every regular file that is `path` or lies below it, as paths relative to `root`. Names that cannot be keys
@@ -89,20 +73,9 @@ pub(super) fn files_below(
     odd: &mut dyn FnMut(String),
 ) -> Result<(), FileError> {
     let start = path.map_or_else(|| root.to_owned(), |path| path.under(root));
-    let mut found = |file: &Path| match RelPath::between(root, file) {
+    let mut found = |file: &Path| match RelPath::between(Path::new(""), file) {
         Ok(path) => visit(path),
         Err(error) => odd(error.to_string()),
     };
-    match std::fs::symlink_metadata(&start) {
-        Ok(metadata) if metadata.is_file() => {
-            found(&start);
-            Ok(())
-        }
-        Ok(_) => fsutil::walk(&start, &mut |file| {
-            found(&file.path);
-            Ok(())
-        }),
-        Err(error) if is_absent(&error) => Ok(()),
-        Err(error) => Err(FileError::at("examine", &start)(error)),
-    }
+    Beneath::new(root).walk(path, &mut found).map_err(FileError::at("list", &start))
 }

@@ -1,16 +1,17 @@
 //! Moving single files, with what arrives compared with what was promised.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use futures::stream::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::boundary::{self, Crossing};
-use crate::bucket::{Body, Bucket, BucketError, GetOptions, Version};
+use crate::bucket::{Bucket, BucketError, GetOptions, Version};
 use crate::data::layout::{Location, Part};
 use crate::data::metadata::{METADATA_BYTES_MAX, Metadata};
-use crate::fsutil::{self, Durability, FileError, Staged};
+use crate::fsutil::{self, Beneath, Durability, FileError, Install, Pinned, Staged};
 use crate::index::{Entry, Stamp, Verified};
 use crate::path::RelPath;
 
@@ -81,26 +82,56 @@ impl Places {
                 format!("{size} bytes with hash {sha256}, its index entry says {} bytes, {expected}", entry.size);
             return Err(BucketError::Corrupt { key: entry.key.to_string(), source: text.into() }.into());
         }
-        let target = entry.key.under(&self.root);
         // One `syncfs` per batch follows before anything is recorded as verified.
-        let is_installed = match seen {
-            None => fsutil::install_absent(staged, &target)?,
-            Some(seen) if is_still(&target, seen) => {
-                fsutil::install(staged, &target, Durability::Relaxed).map(|()| true)?
-            }
-            Some(_) => false,
-        };
-        if !is_installed {
-            return Ok(None);
-        }
-        let metadata = std::fs::symlink_metadata(&target).map_err(FileError::at("examine", &target))?;
+        let Some(file) = self.install(staged, &entry.key, seen)? else { return Ok(None) };
+        let metadata = file.metadata().map_err(FileError::at("examine", &entry.key.under(&self.root)))?;
         let verified = Verified { stamp: Stamp::from(&metadata), sha256 };
         Ok(Some(Fetched { verified, version: object.meta.version }))
     }
 
-    /// Returns a file as what is sent.
-    pub(super) fn body(&self, path: &RelPath) -> Body {
-        Body::File(path.under(&self.root))
+    /// Moves a file that arrived to its place and returns it; `None` if what is there is not what was `seen`.
+    fn install(&self, staged: Staged, path: &RelPath, seen: Option<Stamp>) -> Result<Option<File>, FileError> {
+        let install = match seen {
+            Some(seen) if !self.is_still(path, seen) => return Ok(None),
+            Some(_) => Install::Replace,
+            None => Install::New,
+        };
+        match self.tree().install(staged.path(), path, install, Durability::Relaxed) {
+            Ok(()) => staged.moved().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(FileError::at("create", &path.under(&self.root))(error)),
+        }
+    }
+
+    /// Whether a file is what it was when it was looked at.
+    pub(super) fn is_still(&self, path: &RelPath, seen: Stamp) -> bool {
+        let pinned = self.tree().pin(path).ok().flatten();
+        pinned.and_then(|file| file.metadata().ok()).is_some_and(|metadata| Stamp::from(&metadata) == seen)
+    }
+
+    /// Removes a file, and the directories that are empty then; returns whether it was there.
+    pub(super) fn remove(&self, path: &RelPath) -> Result<bool, FileError> {
+        match self.tree().remove(path) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(FileError::at("delete", &path.under(&self.root))(error)),
+        }
+    }
+
+    /// Finds a file that is to be sent.
+    pub(super) fn pin(&self, path: &RelPath) -> Result<Pinned, FileError> {
+        let pinned = self.tree().pin(path).and_then(|pinned| pinned.ok_or_else(|| io::ErrorKind::NotFound.into()));
+        pinned.map_err(FileError::at("read", &path.under(&self.root)))
+    }
+
+    /// Returns the file's modification time as index entries show it.
+    pub(super) fn modified(&self, path: &RelPath) -> Option<String> {
+        let modified = self.tree().pin(path).ok()??.metadata().ok()?.modified().ok()?;
+        Some(crate::clock::Timestamp::from(modified).to_string())
+    }
+
+    fn tree(&self) -> Beneath {
+        Beneath::new(&self.root)
     }
 }
 
@@ -148,11 +179,6 @@ impl<'a> Growing<'a> {
     }
 }
 
-/// Whether a file is what it was when it was looked at.
-pub(super) fn is_still(file: &Path, seen: Stamp) -> bool {
-    std::fs::symlink_metadata(file).is_ok_and(|metadata| Stamp::from(&metadata) == seen)
-}
-
 /// Returns the object if it has exactly this content: reads it only if its size fits.
 pub(super) async fn holding(
     bucket: &dyn Bucket,
@@ -186,10 +212,4 @@ pub(super) async fn content_of(bucket: &dyn Bucket, path: &RelPath) -> Result<Op
         hasher.update(&chunk?);
     }
     Ok(Some((hex::encode(hasher.finalize()), object.meta.version)))
-}
-
-/// Returns the file's modification time as index entries show it.
-pub(super) fn modified(file: &Path) -> Option<String> {
-    let modified = std::fs::symlink_metadata(file).ok()?.modified().ok()?;
-    Some(crate::clock::Timestamp::from(modified).to_string())
 }

@@ -176,21 +176,17 @@ impl Session<'_> {
         report: &mut PullReport,
     ) -> Result<bool, SyncError> {
         let Planned { shard, mut record, plan } = planned;
-        let root = &self.engine.places.root;
+        let places = &self.engine.places;
         let mut is_settled = true;
         for (path, seen) in plan.removals {
-            let file = path.under(root);
-            if !transfer::is_still(&file, seen) {
+            if !places.is_still(&path, seen) {
                 info!(%path, "changed here while others deleted it; kept");
                 is_settled = false;
                 continue;
             }
             debug!(%path, "removed, the datastore no longer has it");
-            if fsutil::remove_file(&file)? {
+            if places.remove(&path)? {
                 report.removed += 1;
-            }
-            if let Some(parent) = file.parent() {
-                fsutil::remove_empty_parents(parent, root);
             }
             record.known.shift_remove(&path);
             report.changed.push(path);

@@ -138,7 +138,7 @@ impl Session<'_> {
                 key: path.clone(),
                 size: verified.stamp.size,
                 last_modified: now.clone(),
-                local_mtime: transfer::modified(&path.under(&self.engine.places.root)),
+                local_mtime: self.engine.places.modified(path),
                 sha256: Some(verified.sha256.clone()),
                 extra: serde_json::Map::new(),
             })

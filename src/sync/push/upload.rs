@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::super::session::Session;
-use super::super::transfer;
+use super::super::transfer::{self, TransferError};
 use super::super::watermark::DirtySet;
-use super::super::{Failed, PullReport, PushReport, Step, SyncError};
+use super::super::{Engine, Failed, PullReport, PushReport, Step, SyncError};
 use super::plan::PushPlan;
-use crate::bucket::{BucketError, PutMode, Version};
+use crate::bucket::{Body, BucketError, PutMode, Version};
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::index::replace::{self, Before};
@@ -158,18 +158,10 @@ impl Session<'_> {
         let mut waiting: BTreeSet<RelPath> = paths.iter().cloned().collect();
         let (mut refused, mut first_failure) = (Vec::new(), None);
         {
-            let transfers = stream::iter(paths).take_while(|_| std::future::ready(!stop.is_cancelled())).map(|path| {
-                let body = engine.places.body(&path);
-                async move {
-                    let outcome = match way {
-                        Way::Create => engine.scope.put(&path, body, PutMode::Create).await,
-                        Way::Over { before, held } => {
-                            let before = before.get(&path).cloned().unwrap_or_default();
-                            replace::put(&*engine.scope, &path, body, before, held).await
-                        }
-                    };
-                    (path, outcome)
-                }
+            let transfers = stream::iter(paths).take_while(|_| std::future::ready(!stop.is_cancelled()));
+            let transfers = transfers.map(|path| async move {
+                let outcome = engine.send(&path, way).await.map_err(|error| error.into_bucket_error("upload", &path));
+                (path, outcome)
             });
             let mut transfers = transfers.buffer_unordered(engine.parts.limits.uploads_concurrent_max.max(1));
             while let Some((path, outcome)) = transfers.next().await {
@@ -199,6 +191,24 @@ impl Session<'_> {
         let reason = source.to_string();
         let failures = waiting.into_iter().map(|path| Failed { path, reason: reason.clone() }).collect();
         Err(SyncError::Transfers { verb: "uploaded", total, failures, source })
+    }
+}
+
+impl Engine {
+    /// Uploads one file.
+    async fn send(&self, path: &RelPath, way: Way<'_>) -> Result<Version, TransferError> {
+        let file = self.places.pin(path)?;
+        // Kept until it is sent: the body is this file, whatever becomes of its name.
+        let body = Body::File(file.path());
+        let sent = match way {
+            Way::Create => self.scope.put(path, body, PutMode::Create).await,
+            Way::Over { before, held } => {
+                let before = before.get(path).cloned().unwrap_or_default();
+                replace::put(&*self.scope, path, body, before, held).await
+            }
+        };
+        drop(file);
+        Ok(sent?)
     }
 }
 

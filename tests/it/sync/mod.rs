@@ -6,6 +6,7 @@ mod commits;
 mod counting;
 mod cut_short;
 mod late;
+mod links;
 mod scripted;
 mod traps;
 pub(crate) mod world;
