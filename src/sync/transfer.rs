@@ -96,10 +96,16 @@ impl Places {
             Some(_) => Install::Replace,
             None => Install::New,
         };
+        let target = path.under(&self.root);
+        let failed = FileError::at("create", &target);
         match self.tree().install(staged.path(), path, install, Durability::Relaxed) {
             Ok(()) => staged.moved().map(Some),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(FileError::at("create", &path.under(&self.root))(error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.tree().has_directory(path) {
+                Ok(false) => Ok(None),
+                Ok(true) => Err(failed(io::ErrorKind::IsADirectory.into())),
+                Err(error) => Err(failed(error)),
+            },
+            Err(error) => Err(failed(error)),
         }
     }
 

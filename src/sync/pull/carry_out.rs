@@ -15,7 +15,7 @@ use crate::bucket::BucketError;
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::fsutil;
-use crate::index::{Entry, Known, Stamp, Verified};
+use crate::index::{Entry, Known, Record, Stamp, Verified};
 use crate::path::RelPath;
 
 /// What came of the downloads of a batch.
@@ -44,6 +44,7 @@ impl Session<'_> {
                 self.engine.parts.watermark.mark(Some(path))?;
             }
         }
+        let mut is_settled = self.clear_the_way(&mut batch, report)?;
         // A pointer must not arrive before the version it points to.
         let is_pointer = |(entry, _): &&Download| entry.key.file_name() == layout::LATEST_FILE;
         let downloads = || batch.iter().flat_map(|planned| &planned.plan.downloads);
@@ -60,7 +61,6 @@ impl Session<'_> {
         if !fetched.files.is_empty() {
             fsutil::sync_file_system(&self.engine.places.root)?;
         }
-        let mut is_settled = true;
         for planned in batch {
             is_settled &= self.record(planned, &fetched.files, report)?;
         }
@@ -80,6 +80,53 @@ impl Session<'_> {
                 Err(SyncError::Transfers { verb: "downloaded", total: fetched.total, failures, source })
             }
         }
+    }
+
+    /// Removes files that are in the way of what is to be fetched: no path is both a file and a directory. Returns whether
+    /// all of them are gone.
+    fn clear_the_way(&self, batch: &mut [Planned], report: &mut PullReport) -> Result<bool, SyncError> {
+        if batch.iter().all(|planned| planned.plan.removals.is_empty()) {
+            return Ok(true);
+        }
+        let downloads = batch.iter().flat_map(|planned| &planned.plan.downloads);
+        let files: BTreeSet<RelPath> = downloads.map(|(entry, _)| entry.key.clone()).collect();
+        let directories: BTreeSet<RelPath> = files.iter().flat_map(directories_of).collect();
+        let is_in_the_way = |path: &RelPath| {
+            directories.contains(path) || directories_of(path).any(|directory| files.contains(&directory))
+        };
+        let mut is_settled = true;
+        for Planned { record, plan, .. } in batch {
+            let removals = std::mem::take(&mut plan.removals).into_iter();
+            let (first, later) = removals.partition(|(path, _)| is_in_the_way(path));
+            plan.removals = later;
+            is_settled &= self.remove(first, record, report)?;
+        }
+        Ok(is_settled)
+    }
+
+    /// Removes files that the datastore no longer has; returns whether nobody changed them since they were seen.
+    fn remove(
+        &self,
+        removals: Vec<(RelPath, Stamp)>,
+        record: &mut Record,
+        report: &mut PullReport,
+    ) -> Result<bool, SyncError> {
+        let places = &self.engine.places;
+        let mut is_settled = true;
+        for (path, seen) in removals {
+            if !places.is_still(&path, seen) {
+                info!(%path, "changed here while others deleted it; kept");
+                is_settled = false;
+                continue;
+            }
+            debug!(%path, "removed, the datastore no longer has it");
+            if places.remove(&path)? {
+                report.removed += 1;
+            }
+            record.known.shift_remove(&path);
+            report.changed.push(path);
+        }
+        Ok(is_settled)
     }
 
     /// Looks whether files whose entries have no hash are ours.
@@ -176,21 +223,7 @@ impl Session<'_> {
         report: &mut PullReport,
     ) -> Result<bool, SyncError> {
         let Planned { shard, mut record, plan } = planned;
-        let places = &self.engine.places;
-        let mut is_settled = true;
-        for (path, seen) in plan.removals {
-            if !places.is_still(&path, seen) {
-                info!(%path, "changed here while others deleted it; kept");
-                is_settled = false;
-                continue;
-            }
-            debug!(%path, "removed, the datastore no longer has it");
-            if places.remove(&path)? {
-                report.removed += 1;
-            }
-            record.known.shift_remove(&path);
-            report.changed.push(path);
-        }
+        let mut is_settled = self.remove(plan.removals, &mut record, report)?;
         for path in plan.forgotten {
             record.known.shift_remove(&path);
         }
@@ -241,6 +274,11 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the directories that a path lies in.
+fn directories_of(path: &RelPath) -> impl Iterator<Item = RelPath> + use<> {
+    std::iter::successors(path.parent(), RelPath::parent)
 }
 
 /// Whether a failure says something about one file only, and nothing about the store.

@@ -7,6 +7,7 @@ mod counting;
 mod cut_short;
 mod late;
 mod links;
+mod reshaped;
 mod scripted;
 mod traps;
 pub(crate) mod world;

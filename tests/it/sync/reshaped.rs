@@ -1,0 +1,66 @@
+//! Files that become directories, and the reverse.
+
+use swamp::sync::SyncError;
+
+use super::world::{Machine, World};
+
+/// Two machines with one file.
+fn two(world: &World, file: &str) -> (Machine, Machine) {
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    writer.change(file, "x");
+    writer.push();
+    reader.pull();
+    (writer, reader)
+}
+
+/// Replaces a file by another.
+fn reshape(writer: &Machine, old: &str, new: &str) {
+    writer.remove(old);
+    if let Some((directory, _)) = old.rsplit_once('/').filter(|(directory, _)| new == *directory) {
+        std::fs::remove_dir(writer.engine().parts().root.join(directory)).expect("empty");
+    }
+    writer.change(new, "y");
+    writer.push();
+}
+
+#[test]
+fn a_file_that_became_a_directory_arrives_with_one_pull() {
+    let world = World::namespaced();
+    let (writer, reader) = two(&world, "files/a");
+
+    reshape(&writer, "files/a", "files/a/b");
+    reader.pull();
+
+    assert_eq!(reader.tree(), writer.tree());
+    assert_eq!(world.requests_of(|| drop(reader.pull())), 1);
+}
+
+#[test]
+fn a_directory_that_became_a_file_arrives_with_one_pull() {
+    let world = World::namespaced();
+    let (writer, reader) = two(&world, "files/a/b");
+
+    reshape(&writer, "files/a/b", "files/a");
+    reader.pull();
+
+    assert_eq!(reader.tree(), writer.tree());
+    assert_eq!(world.requests_of(|| drop(reader.pull())), 1);
+}
+
+#[test]
+fn a_directory_in_the_way_of_a_file_is_named_and_keeps_no_other() {
+    let world = World::namespaced();
+    let (writer, reader) = two(&world, "files/a/b");
+    reader.write_beside("files/a", "stray.tmp");
+    writer.change("files/z", "z");
+
+    reshape(&writer, "files/a/b", "files/a");
+    let refused = reader.try_pull().expect_err("a directory is in the way");
+
+    let SyncError::Transfers { failures, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(failures.iter().map(|failed| failed.path.as_str()).collect::<Vec<_>>(), ["files/a"]);
+    assert!(reader.tree().contains_key("files/z"));
+    std::fs::remove_dir_all(reader.engine().parts().root.join("files/a")).expect("removed");
+    reader.pull();
+    assert_eq!(reader.tree(), writer.tree());
+}
