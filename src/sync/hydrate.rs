@@ -16,7 +16,7 @@ impl Engine {
             let Some(shard) = session.mirror.shard_of(path) else { return Ok(false) };
             let mut record = session.mirror.record(&shard)?;
             let Some(entry) = record.entries.get(path).cloned() else { return Ok(false) };
-            let Fetched { verified, version } = match self.places.download(&*self.scope, &entry, None).await {
+            let Fetched { verified, version } = match self.fetch(&entry, None).await {
                 Ok(Some(fetched)) => fetched,
                 // It was fetched meanwhile.
                 Ok(None) => return Ok(true),

@@ -1,6 +1,6 @@
 //! One process at a time works on a cache; this is its turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,6 +33,8 @@ pub(super) struct Session<'a> {
     pub(super) discovered: Vec<ShardId>,
     /// New versions that are certainly in the datastore, with the content that was sent.
     pub(super) uploaded: Uploads,
+    /// Files that others changed or deleted, and that were left as they are because they may be being written to.
+    pub(super) spared: BTreeSet<RelPath>,
     /// Files that were read before the lock was taken: under it, what has not changed since is not read again.
     pub(super) hashed: BTreeMap<RelPath, Verified>,
     /// The objects that this session has written over others.
@@ -61,6 +63,7 @@ impl Engine {
                     mirror,
                     stop,
                     discovered: Vec::new(),
+                    spared: BTreeSet::new(),
                     hashed: BTreeMap::new(),
                     rewritten: BTreeMap::new(),
                     uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"), &self.parts.staging)?,

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use futures::stream::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::Engine;
 use super::boundary::{self, Crossing};
+use super::watermark::Watermark;
 use crate::bucket::{Bucket, BucketError, GetOptions, Version};
 use crate::data::layout::{Location, Part};
 use crate::data::metadata::{METADATA_BYTES_MAX, Metadata};
@@ -57,12 +59,14 @@ impl Places {
     ///
     /// An immutable file must be what its entry says. A mutable one, and a version that grew, may be newer than the entry,
     /// when its writer has not committed yet: it is taken as it is, and what is returned tells that it differs. `seen` is
-    /// the local file the plan was made for; `None` is returned if somebody changed it since, and nothing is replaced.
+    /// the local file the plan was made for; `None` is returned if somebody changed it since or may be doing so, and nothing
+    /// is replaced.
     pub(super) async fn download(
         &self,
         bucket: &dyn Bucket,
         entry: &Entry,
         seen: Option<Stamp>,
+        watermark: &Watermark,
     ) -> Result<Option<Fetched>, TransferError> {
         let mut object = bucket.get(&entry.key, GetOptions::default()).await?;
         let mut staged = Staged::new(&self.staging)?;
@@ -83,6 +87,9 @@ impl Places {
             return Err(BucketError::Corrupt { key: entry.key.to_string(), source: text.into() }.into());
         }
         // One `syncfs` per batch follows before anything is recorded as verified.
+        if seen.is_some() && watermark.is_in_use(&entry.key) {
+            return Ok(None);
+        }
         let Some(file) = self.install(staged, &entry.key, seen)? else { return Ok(None) };
         let metadata = file.metadata().map_err(FileError::at("examine", &entry.key.under(&self.root)))?;
         let verified = Verified { stamp: Stamp::from(&metadata), sha256 };
@@ -138,6 +145,13 @@ impl Places {
 
     fn tree(&self) -> Beneath {
         Beneath::new(&self.root)
+    }
+}
+
+impl Engine {
+    /// Fetches a file of our namespace, as [`Places::download`] does.
+    pub(super) async fn fetch(&self, entry: &Entry, seen: Option<Stamp>) -> Result<Option<Fetched>, TransferError> {
+        self.places.download(&*self.scope, entry, seen, &self.parts.watermark).await
     }
 }
 

@@ -22,6 +22,8 @@ use crate::path::RelPath;
 #[derive(Debug, Default)]
 struct Downloads {
     files: BTreeMap<RelPath, Fetched>,
+    /// What was not put into its place, because what is there changes.
+    refused: Vec<RelPath>,
     failures: Vec<(RelPath, BucketError)>,
     total: usize,
 }
@@ -44,7 +46,8 @@ impl Session<'_> {
                 self.engine.parts.watermark.mark(Some(path))?;
             }
         }
-        let mut is_settled = self.clear_the_way(&mut batch, report)?;
+        let mut is_settled = self.spare_in_use(&mut batch);
+        is_settled &= self.clear_the_way(&mut batch, report)?;
         // A pointer must not arrive before the version it points to.
         let is_pointer = |(entry, _): &&Download| entry.key.file_name() == layout::LATEST_FILE;
         let downloads = || batch.iter().flat_map(|planned| &planned.plan.downloads);
@@ -58,6 +61,7 @@ impl Session<'_> {
         for group in groups {
             self.download(group, &mut fetched, report).await;
         }
+        self.spared.extend(std::mem::take(&mut fetched.refused));
         if !fetched.files.is_empty() {
             fsutil::sync_file_system(&self.engine.places.root)?;
         }
@@ -82,9 +86,30 @@ impl Session<'_> {
         }
     }
 
+    /// Leaves files alone that may be being written to through a mount: their writers would go on with what has no name any
+    /// more. Returns whether there are none.
+    fn spare_in_use(&mut self, batch: &mut [Planned]) -> bool {
+        let (watermark, spared) = (&self.engine.parts.watermark, &mut self.spared);
+        let mut is_settled = true;
+        let mut is_free = |path: &RelPath| {
+            let is_free = !watermark.is_in_use(path);
+            if !is_free {
+                debug!(%path, "changed by others and in use here; the next pull looks again");
+                spared.insert(path.clone());
+                is_settled = false;
+            }
+            is_free
+        };
+        for Planned { plan, .. } in batch {
+            plan.downloads.retain(|(entry, seen)| seen.is_none() || is_free(&entry.key));
+            plan.removals.retain(|(path, _)| is_free(path));
+        }
+        is_settled
+    }
+
     /// Removes files that are in the way of what is to be fetched: no path is both a file and a directory. Returns whether
     /// all of them are gone.
-    fn clear_the_way(&self, batch: &mut [Planned], report: &mut PullReport) -> Result<bool, SyncError> {
+    fn clear_the_way(&mut self, batch: &mut [Planned], report: &mut PullReport) -> Result<bool, SyncError> {
         if batch.iter().all(|planned| planned.plan.removals.is_empty()) {
             return Ok(true);
         }
@@ -106,7 +131,7 @@ impl Session<'_> {
 
     /// Removes files that the datastore no longer has; returns whether nobody changed them since they were seen.
     fn remove(
-        &self,
+        &mut self,
         removals: Vec<(RelPath, Stamp)>,
         record: &mut Record,
         report: &mut PullReport,
@@ -114,8 +139,9 @@ impl Session<'_> {
         let places = &self.engine.places;
         let mut is_settled = true;
         for (path, seen) in removals {
-            if !places.is_still(&path, seen) {
+            if self.engine.parts.watermark.is_in_use(&path) || !places.is_still(&path, seen) {
                 info!(%path, "changed here while others deleted it; kept");
+                self.spared.insert(path);
                 is_settled = false;
                 continue;
             }
@@ -159,7 +185,7 @@ impl Session<'_> {
         let is_failing = AtomicBool::new(fetched.failures.iter().any(|(_, error)| !is_local_to_file(error)));
         let transfers = stream::iter(downloads)
             .take_while(|_| std::future::ready(!self.stop.is_cancelled() && !is_failing.load(Ordering::Relaxed)))
-            .map(|(entry, seen)| async move { (entry, engine.places.download(&*engine.scope, entry, *seen).await) });
+            .map(|(entry, seen)| async move { (entry, engine.fetch(entry, *seen).await) });
         let mut transfers = transfers.buffer_unordered(engine.parts.limits.downloads_concurrent_max.max(1));
         while let Some((entry, outcome)) = transfers.next().await {
             match outcome.map_err(|error| error.into_bucket_error("download", &entry.key)) {
@@ -170,7 +196,10 @@ impl Session<'_> {
                     report.changed.push(entry.key.clone());
                     fetched.files.insert(entry.key.clone(), file);
                 }
-                Ok(None) => info!(path = %entry.key, "changed here while it was fetched; the next pull looks again"),
+                Ok(None) => {
+                    info!(path = %entry.key, "changed here while it was fetched; the next pull looks again");
+                    fetched.refused.push(entry.key.clone());
+                }
                 Err(BucketError::NotFound { .. }) => {
                     warn!(path = %entry.key, "the index names an object that does not exist");
                     report.dangling.push(entry.key.clone());
@@ -217,7 +246,7 @@ impl Session<'_> {
 
     /// Removes what is gone and writes down what was found; returns whether every file is what its entry says.
     fn record(
-        &self,
+        &mut self,
         planned: Planned,
         fetched: &BTreeMap<RelPath, Fetched>,
         report: &mut PullReport,

@@ -133,6 +133,14 @@ impl Session<'_> {
         let known = record.known.get(&path);
         let hashed = self.uploaded.get(&path).or_else(|| self.hashed.get(&path));
         let local = local::examine(&self.engine.places.root, &path, known, hashed)?;
+        let held = known.and_then(|known| known.local.as_ref());
+        if let (Local::Present(local), Some(held)) = (&local, held)
+            && local.sha256 == held.sha256
+            && self.spared.contains(&path)
+        {
+            // What others made of it counts: it was not changed here.
+            return Ok(());
+        }
         let is_named_dirty = dirty.is_named(&path);
         let (entry, was_beside_held) = (record.entries.get(&path), was_beside_held(&path, record));
         let facts = Facts { path: &path, entry, known, local: &local, is_named_dirty, was_beside_held };

@@ -102,6 +102,11 @@ impl Watermark {
         !self.state().held.is_empty()
     }
 
+    /// Whether a file may be being written to: its directory is held.
+    pub fn is_in_use(&self, file: &RelPath) -> bool {
+        self.state().held.contains_key(&file.parent())
+    }
+
     /// Returns the directories that are held.
     pub fn held(&self) -> Vec<RelPath> {
         let mut held: Vec<RelPath> = self.state().held.keys().flatten().cloned().collect();
