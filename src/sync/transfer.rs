@@ -131,10 +131,9 @@ impl Places {
         }
     }
 
-    /// Finds a file that is to be sent.
-    pub(super) fn pin(&self, path: &RelPath) -> Result<Pinned, FileError> {
-        let pinned = self.tree().pin(path).and_then(|pinned| pinned.ok_or_else(|| io::ErrorKind::NotFound.into()));
-        pinned.map_err(FileError::at("read", &path.under(&self.root)))
+    /// Finds a file that is to be sent, `None` if there is none.
+    pub(super) fn pin(&self, path: &RelPath) -> Result<Option<Pinned>, FileError> {
+        self.tree().pin(path).map_err(FileError::at("read", &path.under(&self.root)))
     }
 
     /// Returns the file's modification time as index entries show it.

@@ -55,9 +55,10 @@ impl Session<'_> {
         held.check()?;
         self.in_flight.begin_push(plan.intents())?;
         let over = Way::Over { before: &plan.before, held: Some(held) };
-        let refused = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
+        let sent = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
         held.check()?;
-        if !refused.is_empty() {
+        self.drop_vanished(&mut plan, sent.vanished)?;
+        if !sent.refused.is_empty() {
             // The lock is ours: somebody writes without it.
             return Err(IndexError::Contended { attempts: replace::ATTEMPTS_MAX }.into());
         }

@@ -28,6 +28,8 @@ pub(in crate::sync) struct PushPlan {
     pub(super) discovered: Vec<Entry>,
     pub(super) verified: BTreeMap<RelPath, Verified>,
     pub(super) strays: Vec<Stray>,
+    /// What was to be sent and is not here any more.
+    pub(super) vanished: BTreeSet<RelPath>,
     /// Whether there is more to create than is created at a time: then nothing but new versions is planned.
     pub(super) is_partial: bool,
 }
@@ -42,13 +44,16 @@ impl PushPlan {
         written.chain(deleted).collect()
     }
 
-    /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create.
+    /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create, and of what
+    /// is gone the next one speaks.
     pub(super) fn settles(&self, path: &RelPath) -> bool {
-        !self.is_partial || self.creates.contains_key(path)
+        (!self.is_partial || self.creates.contains_key(path)) && !self.vanished.contains(path)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.creates.is_empty() && self.writes.is_empty() && self.deletes.is_empty() && self.discovered.is_empty()
+        let is_unchanged = self.creates.is_empty() && self.writes.is_empty() && self.deletes.is_empty();
+        // Parts of what vanished may have been sent.
+        is_unchanged && self.discovered.is_empty() && self.vanished.is_empty()
     }
 }
 
@@ -147,7 +152,13 @@ impl Session<'_> {
         let action = self.settled(&facts);
         if matches!(action, PushAction::Write | PushAction::Delete) {
             let created = self.uploaded.version(&path).filter(|_| entry.is_none());
-            let before = created.map_or_else(|| Before::of(entry, known), |version| Before::Only(version.clone()));
+            let is_left = entry.is_none() && self.in_flight.pushing().contains_key(&path);
+            let before = match created {
+                Some(version) => Before::Only(version.clone()),
+                // An earlier push may have written it: a look costs less than a refusal.
+                None if action == PushAction::Write && is_left => Before::Unknown,
+                None => Before::of(entry, known),
+            };
             plan.before.insert(path.clone(), before);
         }
         match (action, local) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::info;
 
 use super::super::session::Session;
 use super::super::transfer::{self, TransferError};
@@ -29,6 +30,15 @@ pub(super) enum Way<'a> {
     Over { before: &'a BTreeMap<RelPath, Before>, held: Option<&'a Held<'a>> },
 }
 
+/// What did not come of an upload.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// Files that a condition refused.
+    pub(super) refused: Vec<RelPath>,
+    /// Files that are not here any more.
+    pub(super) vanished: Vec<RelPath>,
+}
+
 impl Session<'_> {
     /// Creates the files of new versions; gives them other numbers where somebody was first.
     pub(super) async fn upload_versions(
@@ -48,7 +58,8 @@ impl Session<'_> {
             let is_claim = |path: &RelPath| path.file_name() == layout::METADATA_FILE;
             let (claims, contents): (Vec<_>, Vec<_>) = waiting.map(|(path, _)| path.clone()).partition(is_claim);
             let mut lost = self.create(claims, plan, report).await?;
-            let contents = contents.into_iter().filter(|path| version_of(path).is_none_or(|of| !lost.contains(&of)));
+            let is_claimed = |path: &RelPath| version_of(path).is_none_or(|of| !lost.contains(&of));
+            let contents = contents.into_iter().filter(|path| plan.creates.contains_key(path) && is_claimed(path));
             let contents: Vec<_> = contents.collect();
             lost.extend(self.create(contents, plan, report).await?);
             if lost.is_empty() {
@@ -61,15 +72,16 @@ impl Session<'_> {
     }
 
     /// Sends again what this push created and what grew since.
-    async fn upload_grown(&mut self, plan: &PushPlan, report: &mut PushReport) -> Result<(), SyncError> {
+    async fn upload_grown(&mut self, plan: &mut PushPlan, report: &mut PushReport) -> Result<(), SyncError> {
         let has_grown = |(path, verified): &(&RelPath, &Verified)| {
             self.uploaded.get(path).is_some_and(|uploaded| uploaded != *verified)
         };
         let grown: Vec<RelPath> = plan.creates.iter().filter(has_grown).map(|(path, _)| path.clone()).collect();
         let before = |path: &RelPath| Some((path.clone(), Before::Only(self.uploaded.version(path)?.clone())));
         let before = grown.iter().filter_map(before).collect();
-        let refused = self.upload(grown, plan, Way::Over { before: &before, held: None }, report).await?;
-        for path in refused {
+        let sent = self.upload(grown, plan, Way::Over { before: &before, held: None }, report).await?;
+        self.drop_vanished(plan, sent.vanished)?;
+        for path in sent.refused {
             // Somebody else has the number now; creating the file will tell.
             self.uploaded.remove(&path);
         }
@@ -110,16 +122,30 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Takes files that are gone out of a plan, and versions with them: half a version is nothing to publish. They are
+    /// dirty, whatever this push clears.
+    pub(super) fn drop_vanished(&self, plan: &mut PushPlan, vanished: Vec<RelPath>) -> Result<(), SyncError> {
+        for path in vanished {
+            self.engine.parts.watermark.mark(Some(&path))?;
+            let version = version_of(&path);
+            let is_gone = |other: &RelPath| *other == path || (version.is_some() && version_of(other) == version);
+            plan.vanished.extend(plan.creates.extract_if(.., |other, _| is_gone(other)).map(|(other, _)| other));
+            plan.vanished.extend(plan.writes.remove_entry(&path).map(|(path, _)| path));
+        }
+        Ok(())
+    }
+
     /// Uploads files that must not exist yet; returns the versions whose files exist with other content.
     async fn create(
         &mut self,
         paths: Vec<RelPath>,
-        plan: &PushPlan,
+        plan: &mut PushPlan,
         report: &mut PushReport,
     ) -> Result<BTreeSet<(Artifact, VersionNumber)>, SyncError> {
-        let refused = self.upload(paths, plan, Way::Create, report).await?;
-        let engine = self.engine;
-        let comparisons = stream::iter(refused).map(|path| async move {
+        let sent = self.upload(paths, plan, Way::Create, report).await?;
+        self.drop_vanished(plan, sent.vanished)?;
+        let (engine, plan) = (self.engine, &*plan);
+        let comparisons = stream::iter(sent.refused).map(|path| async move {
             // A push that was killed may have created it: the same content is ours.
             let same = match plan.creates.get(&path) {
                 Some(verified) => transfer::holding(&*engine.scope, &path, verified).await?,
@@ -139,15 +165,15 @@ impl Session<'_> {
         Ok(taken)
     }
 
-    /// Uploads files, some at a time; returns those that a condition refused. After a failure nothing new is started,
-    /// and the error names everything that did not arrive (trap T22).
+    /// Uploads files, some at a time; returns those that were not sent and why. After a failure nothing new is started, and
+    /// the error names everything that did not arrive (trap T22).
     pub(super) async fn upload(
         &mut self,
         paths: Vec<RelPath>,
         plan: &PushPlan,
         way: Way<'_>,
         report: &mut PushReport,
-    ) -> Result<Vec<RelPath>, SyncError> {
+    ) -> Result<Sent, SyncError> {
         let (engine, stop) = (self.engine, self.stop.clone());
         let size = |path: &RelPath| {
             let verified = plan.creates.get(path).or_else(|| plan.writes.get(path));
@@ -156,7 +182,7 @@ impl Session<'_> {
         engine.parts.progress.expect(Step::Upload, paths.len() as u64, paths.iter().map(size).sum());
         let total = paths.len();
         let mut waiting: BTreeSet<RelPath> = paths.iter().cloned().collect();
-        let (mut refused, mut first_failure) = (Vec::new(), None);
+        let (mut sent, mut first_failure) = (Sent::default(), None);
         {
             let transfers = stream::iter(paths).take_while(|_| std::future::ready(!stop.is_cancelled()));
             let transfers = transfers.map(|path| async move {
@@ -166,7 +192,12 @@ impl Session<'_> {
             let mut transfers = transfers.buffer_unordered(engine.parts.limits.uploads_concurrent_max.max(1));
             while let Some((path, outcome)) = transfers.next().await {
                 match outcome {
-                    Ok(version) => {
+                    Ok(None) => {
+                        info!(%path, "gone before it was sent; the next push says so");
+                        waiting.remove(&path);
+                        sent.vanished.push(path);
+                    }
+                    Ok(Some(version)) => {
                         waiting.remove(&path);
                         report.uploaded += 1;
                         report.bytes += size(&path);
@@ -175,7 +206,7 @@ impl Session<'_> {
                     }
                     Err(BucketError::Precondition { .. }) => {
                         waiting.remove(&path);
-                        refused.push(path);
+                        sent.refused.push(path);
                     }
                     Err(error) => {
                         first_failure = Some(error);
@@ -187,7 +218,7 @@ impl Session<'_> {
         if stop.is_cancelled() && !waiting.is_empty() {
             return Err(SyncError::Interrupted { direction: "push" });
         }
-        let Some(source) = first_failure else { return Ok(refused) };
+        let Some(source) = first_failure else { return Ok(sent) };
         let reason = source.to_string();
         let failures = waiting.into_iter().map(|path| Failed { path, reason: reason.clone() }).collect();
         Err(SyncError::Transfers { verb: "uploaded", total, failures, source })
@@ -195,9 +226,9 @@ impl Session<'_> {
 }
 
 impl Engine {
-    /// Uploads one file.
-    async fn send(&self, path: &RelPath, way: Way<'_>) -> Result<Version, TransferError> {
-        let file = self.places.pin(path)?;
+    /// Uploads one file; `None` if it is not there any more.
+    async fn send(&self, path: &RelPath, way: Way<'_>) -> Result<Option<Version>, TransferError> {
+        let Some(file) = self.places.pin(path)? else { return Ok(None) };
         // Kept until it is sent: the body is this file, whatever becomes of its name.
         let body = Body::File(file.path());
         let sent = match way {
@@ -208,7 +239,7 @@ impl Engine {
             }
         };
         drop(file);
-        Ok(sent?)
+        Ok(Some(sent?))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests are the unit of cost.
 
-use super::world::World;
+use super::world::{Machine, World};
 
 #[test]
 fn a_pull_with_nothing_to_do_costs_one_request() {
@@ -76,4 +76,69 @@ fn a_pull_before_a_push_does_not_make_it_look_at_what_it_rewrites() {
     };
 
     assert_eq!(cost_of_rewriting(true), cost_of_rewriting(false));
+}
+
+/// A machine that has pushed, with ten files to push.
+fn ten_files(world: &World) -> Machine {
+    let writer = world.machine("infra", "writer");
+    writer.change("files/first", "x");
+    writer.push();
+    for index in 0..10 {
+        writer.change(&format!("files/{index}"), "x");
+    }
+    writer
+}
+
+#[test]
+fn a_push_after_one_that_failed_looks_at_each_file_once() {
+    let world = World::namespaced();
+    let whole = {
+        let writer = ten_files(&world);
+        world.requests_of(|| drop(writer.push()))
+    };
+
+    let world = World::namespaced();
+    let writer = ten_files(&world);
+    world.fail_writes_of("files/7");
+    writer.try_push().expect_err("one file is not taken");
+    world.heal();
+
+    assert_eq!(world.requests_of(|| drop(writer.push())), whole + 10);
+    assert_eq!(world.unnamed_files("infra"), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_vanishes_while_others_are_sent_costs_nothing() {
+    let world = World::namespaced();
+    let whole = {
+        let writer = ten_files(&world);
+        world.requests_of(|| drop(writer.push()))
+    };
+
+    let world = World::namespaced();
+    let (writer, file) = (ten_files(&world), "files/7");
+    let path = writer.engine().parts().root.join(file);
+    world.before_write_of("files/3", move || std::fs::remove_file(path).expect("removed"));
+
+    assert_eq!(world.requests_of(|| drop(writer.push())), whole - 1);
+    writer.push();
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!(reader.tree(), writer.tree());
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
+fn a_version_that_vanishes_while_it_is_sent_leaves_nothing_behind() {
+    let world = World::namespaced();
+    let writer = ten_files(&world);
+    let directory = writer.put("vpc", "state", "1");
+    let path = writer.engine().parts().root.join(&directory);
+    world.before_write_of("/state/1/metadata.yaml", move || std::fs::remove_dir_all(path).expect("removed"));
+
+    writer.push();
+
+    let left: Vec<_> = world.keys_and_sizes().into_iter().filter(|(key, _)| key.contains("/state/")).collect();
+    assert_eq!(left, []);
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
 }
