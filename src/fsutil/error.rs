@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::error::{Failure, Kind};
 
 /// A failed operation on the local file system.
@@ -21,6 +23,15 @@ impl FileError {
     /// Returns a function that adds operation and path to an [`io::Error`].
     pub fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { operation, path: path.to_owned(), source }
+    }
+
+    /// Whether it is this path that cannot be, on any try, and nothing is said of others.
+    pub fn is_about_path(&self) -> bool {
+        let errno = Errno::from_io_error(&self.source);
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::InvalidFilename | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+        ) || errno == Some(Errno::LOOP)
     }
 
     /// Whether the path does not exist.

@@ -14,7 +14,7 @@ use super::plan::Planned;
 use crate::bucket::BucketError;
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
-use crate::fsutil;
+use crate::fsutil::{self, FileError};
 use crate::index::{Entry, Known, Record, Stamp, Verified};
 use crate::path::RelPath;
 
@@ -180,7 +180,7 @@ impl Session<'_> {
     /// started.
     async fn download(&self, downloads: Vec<&Download>, fetched: &mut Downloads, report: &mut PullReport) {
         let engine = self.engine;
-        let bytes = downloads.iter().map(|(entry, _)| entry.size).sum();
+        let bytes = downloads.iter().fold(0, |bytes: u64, (entry, _)| bytes.saturating_add(entry.size));
         engine.parts.progress.expect(Step::Download, downloads.len() as u64, bytes);
         let is_failing = AtomicBool::new(fetched.failures.iter().any(|(_, error)| !is_local_to_file(error)));
         let transfers = stream::iter(downloads)
@@ -190,7 +190,7 @@ impl Session<'_> {
         while let Some((entry, outcome)) = transfers.next().await {
             match outcome.map_err(|error| error.into_bucket_error("download", &entry.key)) {
                 Ok(Some(file)) => {
-                    engine.parts.progress.advance(Step::Download, &entry.key, entry.size);
+                    engine.parts.progress.advance(Step::Download, &entry.key, file.verified.stamp.size);
                     report.downloaded += 1;
                     report.bytes += file.verified.stamp.size;
                     report.changed.push(entry.key.clone());
@@ -312,7 +312,16 @@ fn directories_of(path: &RelPath) -> impl Iterator<Item = RelPath> + use<> {
 
 /// Whether a failure says something about one file only, and nothing about the store.
 fn is_local_to_file(error: &BucketError) -> bool {
-    matches!(error, BucketError::Corrupt { .. } | BucketError::Invalid { .. } | BucketError::TooLarge { .. })
+    match error {
+        BucketError::Corrupt { .. } | BucketError::Invalid { .. } | BucketError::TooLarge { .. } => true,
+        BucketError::Unavailable { source, .. } => {
+            source.downcast_ref::<FileError>().is_some_and(FileError::is_about_path)
+        }
+        BucketError::NotFound { .. }
+        | BucketError::NotModified { .. }
+        | BucketError::Precondition { .. }
+        | BucketError::Denied { .. } => false,
+    }
 }
 
 impl Location {

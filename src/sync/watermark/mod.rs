@@ -34,7 +34,7 @@ pub use journal::DIRTY_PATHS_MAX;
 pub struct DirtySet {
     /// Whether anything at all may have changed.
     pub is_everything: bool,
-    /// Directories or files below which something changed, relative to the namespace.
+    /// Directories or files below which something changed, relative to the namespace, in order.
     pub paths: Vec<RelPath>,
 }
 
@@ -51,7 +51,9 @@ impl DirtySet {
 
     /// Whether a file lies below a path that was announced by name.
     pub fn is_named(&self, path: &RelPath) -> bool {
-        self.paths.iter().any(|dirty| path.is_within(dirty))
+        // A namespace is asked about file by file, and thousands of paths may be dirty.
+        let is_dirty = |path: &RelPath| self.paths.binary_search(path).is_ok();
+        !self.paths.is_empty() && (is_dirty(path) || ancestors(path).any(|above| is_dirty(&above)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files that become directories, and the reverse.
+//! Files that become directories and the reverse, and others that have no place here.
 
 use swamp::sync::SyncError;
 
@@ -63,4 +63,35 @@ fn a_directory_in_the_way_of_a_file_is_named_and_keeps_no_other() {
     std::fs::remove_dir_all(reader.engine().parts().root.join("files/a")).expect("removed");
     reader.pull();
     assert_eq!(reader.tree(), writer.tree());
+}
+
+#[test]
+fn a_name_that_no_file_can_have_keeps_no_other() {
+    let world = World::namespaced();
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    for index in 0..80 {
+        writer.change(&format!("files/{index}"), "x");
+    }
+    writer.push();
+    world.add_entry("files", &format!("files/{}", "-".repeat(300)), 1);
+
+    let refused = reader.try_pull().expect_err("a name is too long");
+
+    let SyncError::Transfers { failures, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(failures.len(), 1);
+    assert_eq!(reader.tree(), writer.tree());
+}
+
+#[test]
+fn sizes_that_no_files_can_have_are_no_sum() {
+    let world = World::namespaced();
+    let (writer, reader) = two(&world, "files/a");
+    world.add_entry("files", "files/b", u64::MAX);
+    world.add_entry("files", "files/c", u64::MAX);
+    writer.change("files/d", "x");
+    drop(writer.try_push());
+
+    reader.pull();
+
+    assert!(reader.tree().contains_key("files/b"));
 }

@@ -149,6 +149,15 @@ impl World {
         wait(self.memory.put(&path(key), body, PutMode::Overwrite)).expect("written");
     }
 
+    /// Adds an entry without a hash to a shard, and an object of one byte, as another program might.
+    pub(crate) fn add_entry(&self, shard: &str, key: &str, size: u64) {
+        let name = format!("infra/_index/{shard}.json");
+        let mut body = self.json(&name);
+        body["entries"][key] = serde_json::json!({"key": key, "size": size, "lastModified": "2026-01-01T00:00:00.000Z"});
+        self.put_object(&name, &body.to_string());
+        self.put_object(&format!("infra/{key}"), "x");
+    }
+
     pub(crate) fn has_index(&self, namespace: &str) -> bool {
         self.object(&format!("{namespace}/_index/_meta.json")).is_some()
     }
