@@ -121,7 +121,11 @@ impl Engine {
             None => Arc::clone(&parts.bucket),
         };
         let index = Index::new(Arc::clone(&scope));
-        let places = Places { root: parts.root.clone(), staging: parts.staging.clone() };
+        let places = Places {
+            root: parts.root.clone(),
+            staging: parts.staging.clone(),
+            watermark: Arc::clone(&parts.watermark),
+        };
         Self {
             parts,
             scope,

@@ -26,7 +26,7 @@ impl Engine {
                 },
             };
             crate::fsutil::sync_file_system(&self.places.root)?;
-            let (last_modified, version) = (entry.last_modified, Some(version));
+            let last_modified = entry.last_modified;
             record.known.insert(path.clone(), Known { last_modified, local: Some(verified), version });
             session.mirror.set_record(&shard, &record)?;
             Ok(true)

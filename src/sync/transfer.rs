@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::stream::StreamExt as _;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +25,8 @@ pub(super) struct Places {
     pub(super) root: PathBuf,
     /// Where files are staged, on the same file system.
     pub(super) staging: PathBuf,
+    /// Tells which files may be being written to.
+    pub(super) watermark: Arc<Watermark>,
 }
 
 /// A file that arrived.
@@ -31,8 +34,17 @@ pub(super) struct Places {
 pub(super) struct Fetched {
     /// The file.
     pub(super) verified: Verified,
-    /// The object that it was.
-    pub(super) version: Version,
+    /// The object that it was, if that was ours.
+    pub(super) version: Option<Version>,
+}
+
+/// Where an object is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// In our part of the datastore.
+    Own,
+    /// Where it was before the datastore had namespaces: there it is ours only if it is exactly what our index promises.
+    Former,
 }
 
 /// A failed transfer of one file.
@@ -61,12 +73,12 @@ impl Places {
     /// when its writer has not committed yet: it is taken as it is, and what is returned tells that it differs. `seen` is
     /// the local file the plan was made for; `None` is returned if somebody changed it since or may be doing so, and nothing
     /// is replaced.
-    pub(super) async fn download(
+    async fn download(
         &self,
         bucket: &dyn Bucket,
         entry: &Entry,
         seen: Option<Stamp>,
-        watermark: &Watermark,
+        origin: Origin,
     ) -> Result<Option<Fetched>, TransferError> {
         let mut object = bucket.get(&entry.key, GetOptions::default()).await?;
         let mut staged = Staged::new(&self.staging)?;
@@ -80,6 +92,9 @@ impl Places {
         }
         let (sha256, has_grown) = growing.finish(&staged)?;
         let differs = size != entry.size || entry.sha256.as_ref().is_some_and(|expected| *expected != sha256);
+        if differs && origin == Origin::Former {
+            return Err(BucketError::NotFound { key: entry.key.to_string() }.into());
+        }
         if differs && !has_grown && boundary::crossing(&entry.key) == Crossing::Immutable {
             let expected = entry.sha256.as_deref().unwrap_or("unknown");
             let text =
@@ -87,13 +102,14 @@ impl Places {
             return Err(BucketError::Corrupt { key: entry.key.to_string(), source: text.into() }.into());
         }
         // One `syncfs` per batch follows before anything is recorded as verified.
-        if seen.is_some() && watermark.is_in_use(&entry.key) {
+        if seen.is_some() && self.watermark.is_in_use(&entry.key) {
             return Ok(None);
         }
         let Some(file) = self.install(staged, &entry.key, seen)? else { return Ok(None) };
         let metadata = file.metadata().map_err(FileError::at("examine", &entry.key.under(&self.root)))?;
         let verified = Verified { stamp: Stamp::from(&metadata), sha256 };
-        Ok(Some(Fetched { verified, version: object.meta.version }))
+        let version = Some(object.meta.version).filter(|_| origin == Origin::Own);
+        Ok(Some(Fetched { verified, version }))
     }
 
     /// Moves a file that arrived to its place and returns it; `None` if what is there is not what was `seen`.
@@ -148,9 +164,21 @@ impl Places {
 }
 
 impl Engine {
-    /// Fetches a file of our namespace, as [`Places::download`] does.
+    /// Fetches a file of our namespace into its place, as [`Places::download`] does.
+    ///
+    /// An object that is missing may lie where it was before the datastore had namespaces (formats.md 3.3). What lies there
+    /// may be another repository's by now, so that only an entry with a hash tells.
     pub(super) async fn fetch(&self, entry: &Entry, seen: Option<Stamp>) -> Result<Option<Fetched>, TransferError> {
-        self.places.download(&*self.scope, entry, seen, &self.parts.watermark).await
+        let fetched = self.places.download(&*self.scope, entry, seen, Origin::Own).await;
+        let is_missing = matches!(fetched, Err(TransferError::Bucket(BucketError::NotFound { .. })));
+        if !is_missing || self.parts.namespace.is_none() || entry.sha256.is_none() {
+            return fetched;
+        }
+        match self.places.download(&*self.parts.bucket, entry, seen, Origin::Former).await {
+            // Whoever may read our part only is told nothing new.
+            Err(TransferError::Bucket(BucketError::NotFound { .. } | BucketError::Denied { .. })) => fetched,
+            former => former,
+        }
     }
 }
 

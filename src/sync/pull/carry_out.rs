@@ -262,7 +262,7 @@ impl Session<'_> {
                 continue;
             };
             is_settled &= entry.sha256.as_ref().is_none_or(|expected| *expected == verified.sha256);
-            let (local, version) = (Some(verified.clone()), Some(version.clone()));
+            let (local, version) = (Some(verified.clone()), version.clone());
             let known = Known { last_modified: entry.last_modified.clone(), local, version };
             record.known.insert(entry.key.clone(), known);
         }

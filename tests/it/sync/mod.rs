@@ -5,6 +5,7 @@ mod catalogs;
 mod commits;
 mod counting;
 mod cut_short;
+mod former;
 mod in_use;
 mod late;
 mod links;
