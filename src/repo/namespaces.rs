@@ -108,24 +108,28 @@ impl Repo {
         }
         let solo = self.lock(lock::global_key(None), stop).await?;
         let namespaced = self.global_lock(stop).await?;
-        solo.hold(async |_| {
-            namespaced
-                .hold(async |_| {
-                    let plan = self.plan_migration(direction)?;
-                    plan.check()?;
-                    plan.apply()?;
-                    self.forget_catalogs()?;
-                    Ok(plan)
-                })
-                .await
-        })
-        .await
+        solo.hold(async |_| namespaced.hold(async |_| self.move_data(direction)).await).await
     }
 
-    /// What the catalogs of both layouts say is outdated.
-    fn forget_catalogs(&self) -> Result<(), RepoError> {
+    fn move_data(&self, direction: Direction) -> Result<MigrationPlan, RepoError> {
+        let plan = self.plan_migration(direction)?;
+        plan.check()?;
+        let solo = self.solo()?;
+        self.announce_migration(&solo, direction)?;
+        plan.apply()?;
+        // Again, now that it happened: a push in between looked, found nothing, and cleared the first mark.
+        self.announce_migration(&solo, direction)?;
+        Ok(plan)
+    }
+
+    /// Whatever is at the target has yet to reach the datastore, and what the catalogs of both layouts say is outdated.
+    fn announce_migration(&self, solo: &Self, direction: Direction) -> Result<(), RepoError> {
+        match direction {
+            Direction::Into => self.watermark.mark(None)?,
+            Direction::OutOf => solo.watermark.mark(None)?,
+        }
         self.catalog()?.mark_incomplete(self.namespace())?;
-        self.solo()?.catalog()?.mark_incomplete(None)?;
+        solo.catalog()?.mark_incomplete(None)?;
         Ok(())
     }
 
@@ -245,6 +249,28 @@ mod tests {
         assert_eq!((set.unmigrated.files(), moved.files()), (1, 1));
         assert!(directory.join(".swamp/infra/data/t/id/n/1/raw").is_file());
         world.open(&directory).migrate(Direction::OutOf, &stop).await.expect("moved back");
+        assert!(file.is_file());
+    }
+
+    #[tokio::test]
+    async fn what_moves_is_dirty_where_it_goes() {
+        let world = World::new();
+        let s3 = json!({"type": "@swamp/s3-datastore", "config": {"bucket": "team"}, "namespace": "infra"});
+        let infra = world.open(&world.repository("first", s3));
+        let solo = infra.solo().expect("a namespace is set");
+        for repo in [&infra, &solo] {
+            let (_, mark) = repo.watermark.snapshot().expect("readable");
+            repo.watermark.clear(mark).expect("cleared");
+        }
+        let file = solo.paths.tree.join("data/t/id/n/1/raw");
+        fsutil::write_atomic(&file, b"x", &solo.paths.staging, Durability::Relaxed).expect("written");
+
+        infra.move_data(Direction::Into).expect("moved");
+        let moved_into = infra.watermark.peek().expect("readable").is_everything;
+        infra.move_data(Direction::OutOf).expect("moved back");
+
+        assert!(moved_into);
+        assert!(solo.watermark.peek().expect("readable").is_everything);
         assert!(file.is_file());
     }
 

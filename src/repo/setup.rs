@@ -97,8 +97,10 @@ impl Repo {
         let shared: Vec<String> = self.config.directories.iter().filter(is_shared).cloned().collect();
         let plan = migration::plan(&self.namespaced(), &target.namespaced(), &shared)?;
         plan.check()?;
+        // Nothing below a cache may count as published before it was, also if copying ends halfway.
+        target.watermark.mark(None)?;
         plan.copy(&target.paths.staging)?;
-        // Nothing below a cache may count as published before it was: without a watermark, everything is dirty.
+        // Again, now that it is there: a push in between looked, found nothing, and cleared the first mark.
         target.watermark.mark(None)?;
         Ok(plan)
     }

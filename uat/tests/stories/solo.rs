@@ -5,7 +5,8 @@ use swamp_uat::{Scene, on_every_backend};
 on_every_backend!(
     solo_data_lies_at_the_root,
     a_second_machine_of_a_solo_repository_pulls_it,
-    solo_can_become_a_namespace
+    solo_can_become_a_namespace,
+    what_moves_into_a_namespace_or_out_of_it_is_pushed,
 );
 
 fn solo_data_lies_at_the_root(scene: &Scene) {
@@ -67,4 +68,34 @@ fn solo_can_become_a_namespace(scene: &Scene) {
     reader.pull();
     assert_eq!(reader.listed("probe"), [("hash#and%and?".to_owned(), 1), ("result".to_owned(), 1)]);
     assert_eq!(reader.get("probe", "hash#and%and?"), b"odd");
+}
+
+/// Both layouts have been pushed before anything moves, so that nothing is dirty but by the migration.
+fn what_moves_into_a_namespace_or_out_of_it_is_pushed(scene: &Scene) {
+    let solo = scene.solo_repository("ana");
+    solo.put("probe", "before", b"outside");
+    solo.push();
+    solo.ok(&["datastore", "namespace", "set", "infra"]);
+    solo.put("other", "made", b"inside");
+    solo.push();
+
+    solo.ok(&["datastore", "namespace", "migrate", "--confirm"]);
+    solo.push();
+    let inside = scene.machine("ben").clone_of(&solo);
+    inside.pull();
+    solo.put("probe", "before", b"changed inside");
+    solo.push();
+    solo.ok(&["datastore", "namespace", "migrate", "--reverse", "--confirm"]);
+    solo.ok(&["datastore", "namespace", "unset"]);
+    solo.push();
+    let outside = scene.machine("cho").clone_of(&solo);
+    outside.pull();
+
+    if scene.is_remote() {
+        assert_eq!(inside.get("probe", "before"), b"outside");
+        assert_eq!(inside.get("other", "made"), b"inside");
+    }
+    assert_eq!(outside.get("probe", "before"), b"changed inside");
+    assert_eq!(outside.versions("probe", "before"), [2, 1]);
+    assert_eq!(outside.get("other", "made"), b"inside");
 }
