@@ -44,6 +44,15 @@ pub struct Registered {
     pub manifest: Option<Manifest>,
 }
 
+/// How a manifest ends, which differs between the backends of the existing swamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A file among files, with a final line break.
+    File,
+    /// An object of a bucket, without one.
+    Object,
+}
+
 /// What registering changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registration {
@@ -108,10 +117,14 @@ pub async fn register(
     namespace: &Namespace,
     repo_id: &str,
     now: Timestamp,
+    form: Form,
 ) -> Result<Registration, ManifestError> {
     let manifest =
         Manifest { namespace: namespace.to_string(), repo_id: repo_id.to_owned(), registered_at: now.to_string() };
-    let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    let mut bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    if form == Form::File {
+        bytes.push(b'\n');
+    }
     match bucket.put(&key(namespace), Body::Bytes(bytes.into()), PutMode::Create).await {
         Ok(_) => Ok(Registration::New),
         // Also the answer to a repeated write whose first reply was lost: the content decides.
@@ -207,8 +220,9 @@ mod tests {
         let bucket = store();
         let infra = namespace("infra");
 
-        let first = register(&bucket, &infra, "r1", Timestamp::default()).await.expect("registered");
-        let again = register(&bucket, &infra, "r1", Timestamp::from_milliseconds(1)).await.expect("ours already");
+        let first = register(&bucket, &infra, "r1", Timestamp::default(), Form::Object).await.expect("registered");
+        let again =
+            register(&bucket, &infra, "r1", Timestamp::from_milliseconds(1), Form::Object).await.expect("ours already");
 
         assert_eq!((first, again), (Registration::New, Registration::AlreadyOurs));
         let found = read(&bucket, &infra).await.expect("readable").expect("there");
@@ -218,9 +232,10 @@ mod tests {
     #[tokio::test]
     async fn a_taken_namespace_is_refused_with_its_owner() {
         let bucket = store();
-        register(&bucket, &namespace("infra"), "r1", Timestamp::default()).await.expect("registered");
+        register(&bucket, &namespace("infra"), "r1", Timestamp::default(), Form::Object).await.expect("registered");
 
-        let refused = register(&bucket, &namespace("infra"), "r2", Timestamp::default()).await.expect_err("taken");
+        let refused =
+            register(&bucket, &namespace("infra"), "r2", Timestamp::default(), Form::Object).await.expect_err("taken");
 
         assert_eq!(refused.kind(), Kind::Conflict);
         let ManifestError::Taken { source, .. } = refused else { panic!("{refused}") };
@@ -230,13 +245,18 @@ mod tests {
     #[tokio::test]
     async fn the_manifest_has_the_form_of_the_contract() {
         let bucket = store();
-        register(&bucket, &namespace("infra"), "r1", Timestamp::default()).await.expect("registered");
+        let text = async |name: &str, form| {
+            register(&bucket, &namespace(name), "r1", Timestamp::default(), form).await.expect("registered");
+            let found = bucket::read_if_exists(&bucket, &key(&namespace(name)), 1000).await.expect("readable");
+            String::from_utf8_lossy(&found.expect("there").1).into_owned()
+        };
 
-        let found = bucket::read_if_exists(&bucket, &key(&namespace("infra")), 1000).await.expect("readable");
+        let (object, file) = (text("infra", Form::Object).await, text("local", Form::File).await);
 
-        let text = "{\n  \"namespace\": \"infra\",\n  \"repoId\": \"r1\",\n  \
-                    \"registeredAt\": \"1970-01-01T00:00:00.000Z\"\n}";
-        assert_eq!(found.map(|(_, bytes)| bytes).as_deref(), Some(text.as_bytes()));
+        let expected = "{\n  \"namespace\": \"infra\",\n  \"repoId\": \"r1\",\n  \
+                        \"registeredAt\": \"1970-01-01T00:00:00.000Z\"\n}";
+        assert_eq!(object, expected);
+        assert_eq!(file, format!("{}\n", expected.replace("infra", "local")));
     }
 
     #[tokio::test]
@@ -250,8 +270,8 @@ mod tests {
         }
         put(&bucket, "broken/.namespace.json", "not JSON").await;
         put(&bucket, "deep/a/.namespace.json", "{}").await;
-        register(&bucket, &namespace("infra"), "r1", Timestamp::default()).await.expect("registered");
-        register(&bucket, &namespace("infra0"), "r2", Timestamp::default()).await.expect("registered");
+        register(&bucket, &namespace("infra"), "r1", Timestamp::default(), Form::Object).await.expect("registered");
+        register(&bucket, &namespace("infra0"), "r2", Timestamp::default(), Form::Object).await.expect("registered");
 
         let found = list(&bucket).await.expect("listed");
 

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::migration::{self, MigrationPlan};
 use super::{Repo, RepoError};
+use crate::clock::Timestamp;
 use crate::datastore::DatastoreConfig;
 use crate::lock;
-use crate::manifest::{self, Registered, Registration};
+use crate::manifest::{self, Form, Registered, Registration};
 use crate::namespace::Namespace;
 
 /// A namespace that was set.
@@ -51,12 +52,22 @@ impl Repo {
         }
         marker.set_namespace(Some(namespace));
         let id = marker.repo_id().unwrap_or_default().to_owned();
-        let registration = manifest::register(&*self.bucket().await?, namespace, &id, now).await?;
+        let registration = self.register(namespace, &id, now).await?;
         marker.store(&self.paths.root)?;
         let clock = Arc::clone(&self.clock);
         let changed = Self::open(&self.paths.root, self.environment.clone(), clock)?;
         let unmigrated = changed.plan_migration(Direction::Into)?;
         Ok(NamespaceSet { registration, tree: changed.paths.tree, unmigrated })
+    }
+
+    pub(super) async fn register(
+        &self,
+        namespace: &Namespace,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Registration, RepoError> {
+        let form = if self.config.backend.directory().is_some() { Form::File } else { Form::Object };
+        Ok(manifest::register(&*self.bucket().await?, namespace, id, now, form).await?)
     }
 
     /// Returns to the solo layout; returns the namespace that was left. Its registration stays.
@@ -162,7 +173,7 @@ fn default_block() -> Map<String, Value> {
 #[expect(clippy::disallowed_methods, reason = "`#[tokio::test]` blocks on its own runtime")]
 mod tests {
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::ManualClock;
     use crate::fsutil::{self, Durability};
     use crate::repo::{Environment, Existing, Marker, init};
     use std::collections::BTreeMap;

@@ -14,7 +14,6 @@ use super::{Repo, RepoError, parse_block};
 use crate::bucket::probe::{Conditions, probe_conditions};
 use crate::bucket::{Bucket, ListOptions};
 use crate::fsutil;
-use crate::manifest;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
@@ -60,7 +59,7 @@ impl Repo {
         let changed = Self::with_config(root, marker, config, environment, Arc::clone(&self.clock))?;
         let conditions = changed.verify().await?;
         if let Some(namespace) = changed.namespace() {
-            manifest::register(&*changed.bucket().await?, namespace, changed.id(), now).await?;
+            changed.register(namespace, changed.id(), now).await?;
         }
         let (source, target) = (self.namespaced(), changed.namespaced());
         let copied = match migration {
