@@ -72,6 +72,8 @@ pub enum ManifestError {
     Damaged { location: String, source: serde_json::Error },
     #[error("cannot register namespace `{namespace}`")]
     Register { namespace: Namespace, source: BucketError },
+    #[error("cannot give up namespace `{namespace}`")]
+    Unregister { namespace: Namespace, source: BucketError },
     #[error("cannot read the registration of namespace `{namespace}`")]
     Read { namespace: Namespace, source: BucketError },
     #[error("cannot list the namespaces of the datastore")]
@@ -91,7 +93,10 @@ impl Failure for ManifestError {
         match self {
             Self::Taken { .. } => Kind::Conflict,
             Self::Damaged { .. } => Kind::Corrupt,
-            Self::Register { source, .. } | Self::Read { source, .. } | Self::List(source) => source.kind(),
+            Self::Register { source, .. }
+            | Self::Unregister { source, .. }
+            | Self::Read { source, .. }
+            | Self::List(source) => source.kind(),
         }
     }
 
@@ -101,7 +106,10 @@ impl Failure for ManifestError {
             Self::Damaged { location, .. } => {
                 Some(format!("find out whose namespace it is, then delete `{location}` and register it again"))
             }
-            Self::Register { source, .. } | Self::Read { source, .. } | Self::List(source) => source.hint(),
+            Self::Register { source, .. }
+            | Self::Unregister { source, .. }
+            | Self::Read { source, .. }
+            | Self::List(source) => source.hint(),
         }
     }
 }
@@ -144,14 +152,35 @@ async fn check_owner(bucket: &dyn Bucket, namespace: &Namespace, repo_id: &str) 
     Err(ManifestError::Taken { namespace: namespace.clone(), source })
 }
 
+/// Gives up a namespace that is this repository's, so that its name is free again; leaves that of another alone.
+pub async fn unregister(bucket: &dyn Bucket, namespace: &Namespace, repo_id: &str) -> Result<(), ManifestError> {
+    let Some((meta, manifest)) = find(bucket, namespace).await? else { return Ok(()) };
+    if manifest.repo_id != repo_id {
+        return Ok(());
+    }
+    match bucket.delete(&key(namespace), Some(meta.version)).await {
+        Ok(()) | Err(BucketError::NotFound { .. }) => Ok(()),
+        Err(source) => Err(ManifestError::Unregister { namespace: namespace.clone(), source }),
+    }
+}
+
 /// Returns who registered a namespace, `None` if nobody did.
 pub async fn read(bucket: &dyn Bucket, namespace: &Namespace) -> Result<Option<Manifest>, ManifestError> {
+    Ok(find(bucket, namespace).await?.map(|(_, manifest)| manifest))
+}
+
+async fn find(
+    bucket: &dyn Bucket,
+    namespace: &Namespace,
+) -> Result<Option<(bucket::ObjectMeta, Manifest)>, ManifestError> {
     let key = key(namespace);
     let found = bucket::read_if_exists(bucket, &key, MANIFEST_BYTES_MAX).await;
     let found = found.map_err(|source| ManifestError::Read { namespace: namespace.clone(), source })?;
-    let Some((_, bytes)) = found else { return Ok(None) };
-    let parsed = serde_json::from_slice(&bytes);
-    parsed.map(Some).map_err(|source| ManifestError::Damaged { location: bucket.locate(key.as_str()), source })
+    let Some((meta, bytes)) = found else { return Ok(None) };
+    match serde_json::from_slice(&bytes) {
+        Ok(manifest) => Ok(Some((meta, manifest))),
+        Err(source) => Err(ManifestError::Damaged { location: bucket.locate(key.as_str()), source }),
+    }
 }
 
 /// Returns the namespaces of a datastore in byte order of names.
@@ -257,6 +286,21 @@ mod tests {
                         \"registeredAt\": \"1970-01-01T00:00:00.000Z\"\n}";
         assert_eq!(object, expected);
         assert_eq!(file, format!("{}\n", expected.replace("infra", "local")));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_given_up_is_free_and_that_of_another_stays_taken() {
+        let bucket = store();
+        let infra = namespace("infra");
+        register(&bucket, &infra, "r1", Timestamp::default(), Form::Object).await.expect("registered");
+
+        unregister(&bucket, &infra, "r2").await.expect("left alone");
+        let kept = read(&bucket, &infra).await.expect("readable").expect("there");
+        unregister(&bucket, &infra, "r1").await.expect("given up");
+        unregister(&bucket, &infra, "r1").await.expect("nothing to give up");
+
+        assert_eq!(kept.repo_id, "r1");
+        assert_eq!(read(&bucket, &infra).await.expect("readable"), None);
     }
 
     #[tokio::test]

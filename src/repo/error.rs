@@ -44,6 +44,8 @@ pub enum RepoError {
     NoNamespace,
     #[error("the datastore is shared with {}", listed(.others))]
     Shared { others: Vec<Namespace> },
+    #[error("there is data outside the namespace already: {files} files, such as `{}`", .path.display())]
+    Occupied { path: PathBuf, files: u64 },
     #[error("`SWAMP_DATASTORE` replaces the datastore block of `.swamp.yaml`")]
     Overridden,
     #[error(transparent)]
@@ -87,7 +89,10 @@ impl Failure for RepoError {
             | Self::Overridden => Kind::Invalid,
             Self::DirectoryMissing { .. } => Kind::NotFound,
             Self::Unreachable { source, .. } => source.kind(),
-            Self::AlreadyInitialised { .. } | Self::NamespaceUnchanged { .. } | Self::Shared { .. } => Kind::Conflict,
+            Self::AlreadyInitialised { .. }
+            | Self::NamespaceUnchanged { .. }
+            | Self::Shared { .. }
+            | Self::Occupied { .. } => Kind::Conflict,
             Self::Config(source) => source.kind(),
             Self::File(source) => source.kind(),
             Self::Manifest(source) => source.kind(),
@@ -124,6 +129,10 @@ impl Failure for RepoError {
             Self::NoNamespace => Some("set one with `swamp datastore namespace set <NAME>`".to_owned()),
             Self::Shared { .. } => Some(
                 "data outside a namespace could be anybody's; move yours by hand, or keep the namespace".to_owned(),
+            ),
+            Self::Occupied { .. } => Some(
+                "nothing was moved, because it may be another repository's; move it elsewhere, or keep the namespace"
+                    .to_owned(),
             ),
             Self::Overridden => Some("unset the variable, then run the command again".to_owned()),
             Self::NoHome => Some("set `HOME` or `SWAMP_HOME`".to_owned()),

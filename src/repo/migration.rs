@@ -93,6 +93,21 @@ pub fn plan(source: &Path, target: &Path, directories: &[String]) -> Result<Migr
     Ok(plan)
 }
 
+/// Returns a file of data that lies in one of the subdirectories already, and how many there are.
+pub fn occupied(root: &Path, directories: &[String]) -> Result<Option<(PathBuf, u64)>, FileError> {
+    let mut found_first: Option<(PathBuf, u64)> = None;
+    for subdir in directories {
+        fsutil::walk(&root.join(subdir), &mut |found| {
+            if !stays(&found.path) {
+                let (_, count) = found_first.get_or_insert((found.path, 0));
+                *count += 1;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found_first)
+}
+
 /// Whether a file belongs to a running swamp rather than to the data.
 fn stays(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

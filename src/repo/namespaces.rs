@@ -13,6 +13,7 @@ use super::migration::{self, MigrationPlan};
 use super::{Repo, RepoError};
 use crate::clock::Timestamp;
 use crate::datastore::DatastoreConfig;
+use crate::fsutil::{self, Durability};
 use crate::lock;
 use crate::manifest::{self, Form, Registered, Registration};
 use crate::namespace::Namespace;
@@ -70,7 +71,7 @@ impl Repo {
         Ok(manifest::register(&*self.bucket().await?, namespace, id, now, form).await?)
     }
 
-    /// Returns to the solo layout; returns the namespace that was left. Its registration stays.
+    /// Returns to the solo layout; returns the namespace that was left. Its registration stays where its data does.
     pub async fn unset_namespace(&self) -> Result<Namespace, RepoError> {
         self.check_block_counts()?;
         let namespace = self.namespace().cloned().ok_or(RepoError::NoNamespace)?;
@@ -105,7 +106,19 @@ impl Repo {
         };
         let shared: Vec<String> =
             self.config.directories.iter().filter(|name| self.config.holds(name)).cloned().collect();
+        // What a migration moved that did not end is ours; anything else may belong to a repository without a namespace.
+        if direction == Direction::OutOf
+            && !self.way_out().exists()
+            && let Some((path, files)) = migration::occupied(target, &shared)?
+        {
+            return Err(RepoError::Occupied { path, files });
+        }
         Ok(migration::plan(source, target, &shared)?)
+    }
+
+    /// Returns the file that is there from the beginning of a migration out of the namespace to its end.
+    fn way_out(&self) -> PathBuf {
+        self.paths.state.join("leaving-namespace")
     }
 
     /// Moves local data between the layouts, under the locks of both.
@@ -119,13 +132,42 @@ impl Repo {
         }
         let solo = self.lock(lock::global_key(None), stop).await?;
         let namespaced = self.global_lock(stop).await?;
-        solo.hold(async |_| namespaced.hold(async |_| self.move_data(direction)).await).await
+        let work = async || {
+            self.keep_registration(direction).await?;
+            let plan = self.move_data(direction)?;
+            self.give_up_registration(direction).await?;
+            fsutil::remove_file(&self.way_out())?;
+            Ok(plan)
+        };
+        solo.hold(async |_| namespaced.hold(async |_| Box::pin(work()).await).await).await
+    }
+
+    /// A directory whose data was moved out is registered again before data is moved in.
+    async fn keep_registration(&self, direction: Direction) -> Result<(), RepoError> {
+        let Some(namespace) = self.namespace().filter(|_| direction == Direction::Into) else { return Ok(()) };
+        let is_directory = self.config.backend.directory().is_some();
+        if is_directory && manifest::read(&*self.bucket().await?, namespace).await?.is_none() {
+            self.register(namespace, self.id(), self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is left of the namespace in a directory, so that its name is free again; in a bucket its objects are.
+    async fn give_up_registration(&self, direction: Direction) -> Result<(), RepoError> {
+        let Some(namespace) = self.namespace().filter(|_| direction == Direction::OutOf) else { return Ok(()) };
+        if self.config.backend.directory().is_some() {
+            manifest::unregister(&*self.bucket().await?, namespace, self.id()).await?;
+        }
+        Ok(())
     }
 
     fn move_data(&self, direction: Direction) -> Result<MigrationPlan, RepoError> {
         let plan = self.plan_migration(direction)?;
         plan.check()?;
         let solo = self.solo()?;
+        if direction == Direction::OutOf {
+            fsutil::write_atomic(&self.way_out(), b"", &self.paths.cache.join("tmp"), Durability::Synced)?;
+        }
         self.announce_migration(&solo, direction)?;
         plan.apply()?;
         // Again, now that it happened: a push in between looked, found nothing, and cleared the first mark.
@@ -174,7 +216,6 @@ fn default_block() -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::fsutil::{self, Durability};
     use crate::repo::{Environment, Existing, Marker, init};
     use std::collections::BTreeMap;
     use std::path::Path;
@@ -261,6 +302,36 @@ mod tests {
         assert!(directory.join(".swamp/infra/data/t/id/n/1/raw").is_file());
         world.open(&directory).migrate(Direction::OutOf, &stop).await.expect("moved back");
         assert!(file.is_file());
+        assert!(!directory.join(".swamp/infra/.namespace.json").exists(), "the name is free again");
+        world.open(&directory).migrate(Direction::Into, &stop).await.expect("moved again");
+        assert!(directory.join(".swamp/infra/.namespace.json").is_file());
+    }
+
+    #[tokio::test]
+    async fn data_that_lies_outside_the_namespace_is_not_mixed_with_what_comes_out_of_it() {
+        let world = World::new();
+        let directory = world.repository("first", Value::Null);
+        let stop = CancellationToken::new();
+        world.open(&directory).set_namespace(&namespace("infra")).await.expect("set");
+        let plant = |file: &str| {
+            let path = directory.join(".swamp").join(file);
+            fsutil::write_atomic(&path, b"x", &directory.join("staging"), Durability::Relaxed).expect("written");
+        };
+        plant("infra/data/t/id/n/1/raw");
+        plant("data/t/other/n/1/raw");
+        plant("data/_catalog.db");
+
+        let refused = world.open(&directory).migrate(Direction::OutOf, &stop).await.expect_err("occupied");
+
+        assert!(matches!(refused, RepoError::Occupied { files: 1, .. }), "{refused}");
+        assert!(directory.join(".swamp/infra/data/t/id/n/1/raw").is_file());
+        // What a migration moved that was interrupted is no obstacle.
+        let repo = world.open(&directory);
+        fsutil::write_atomic(&repo.way_out(), b"", &repo.paths.cache.join("tmp"), Durability::Relaxed)
+            .expect("written");
+        repo.migrate(Direction::OutOf, &stop).await.expect("moved");
+        assert!(directory.join(".swamp/data/t/id/n/1/raw").is_file());
+        assert!(!repo.way_out().exists());
     }
 
     #[tokio::test]

@@ -23,7 +23,8 @@ pub(crate) enum NamespaceCommand {
     },
     /// Return to the solo layout, while nobody else shares the datastore
     ///
-    /// The registration stays in the datastore, so that nobody else takes the name by accident.
+    /// The registration stays with the data of the namespace, so that nobody else takes the name by accident; once all
+    /// was moved out of a directory, the name is free.
     #[command(after_help = "Examples:\n  swamp datastore namespace migrate --reverse --confirm\n  \
                             swamp datastore namespace unset")]
     Unset,
@@ -33,7 +34,7 @@ pub(crate) enum NamespaceCommand {
     /// Move data that was here before the namespace into it
     ///
     /// Shows what would move; `--confirm` moves it. Secrets and bundles are never moved. A file that is there with other
-    /// content stops everything before it begins.
+    /// content stops everything before it begins, and nothing moves out of a namespace to where data is already.
     #[command(after_help = "Examples:\n  swamp datastore namespace migrate\n  \
                             swamp datastore namespace migrate --confirm && swamp datastore sync --push")]
     Migrate {
