@@ -46,6 +46,8 @@ pub enum RepoError {
     Shared { others: Vec<Namespace> },
     #[error("there is data outside the namespace already: {files} files, such as `{}`", .path.display())]
     Occupied { path: PathBuf, files: u64 },
+    #[error("the datastore block keeps `data` in the repository, so that there is nothing to share")]
+    Unshared,
     #[error("`SWAMP_DATASTORE` replaces the datastore block of `.swamp.yaml`")]
     Overridden,
     #[error(transparent)]
@@ -86,6 +88,7 @@ impl Failure for RepoError {
             | Self::MarkerSyntax { .. }
             | Self::NoHome
             | Self::NoNamespace
+            | Self::Unshared
             | Self::Overridden => Kind::Invalid,
             Self::DirectoryMissing { .. } => Kind::NotFound,
             Self::Unreachable { source, .. } => source.kind(),
@@ -134,6 +137,9 @@ impl Failure for RepoError {
                 "nothing was moved, because it may be another repository's; move it elsewhere, or keep the namespace"
                     .to_owned(),
             ),
+            Self::Unshared => {
+                Some("take `data` out of `datastore.exclude`, or into `datastore.directories`".to_owned())
+            }
             Self::Overridden => Some("unset the variable, then run the command again".to_owned()),
             Self::NoHome => Some("set `HOME` or `SWAMP_HOME`".to_owned()),
             Self::Config(source) => source.hint(),

@@ -54,6 +54,13 @@ fn listed(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
 }
 
+impl DirectoryMove {
+    /// Describes the move of a subdirectory from one place to another, of which nothing was looked at yet.
+    pub fn new(subdir: &str, source: &Path, target: &Path) -> Self {
+        Self { subdir: subdir.to_owned(), source: source.join(subdir), target: target.join(subdir), files: 0, bytes: 0 }
+    }
+}
+
 impl Failure for Collisions {
     fn kind(&self) -> Kind {
         Kind::Conflict
@@ -64,17 +71,10 @@ impl Failure for Collisions {
     }
 }
 
-/// Compares source and target; changes nothing.
-pub fn plan(source: &Path, target: &Path, directories: &[String]) -> Result<MigrationPlan, FileError> {
+/// Compares sources and targets; changes nothing.
+pub fn plan(directories: Vec<DirectoryMove>) -> Result<MigrationPlan, FileError> {
     let mut plan = MigrationPlan::default();
-    for subdir in directories {
-        let mut directory = DirectoryMove {
-            subdir: subdir.clone(),
-            source: source.join(subdir),
-            target: target.join(subdir),
-            files: 0,
-            bytes: 0,
-        };
+    for mut directory in directories {
         let (from, to) = (directory.source.clone(), directory.target.clone());
         fsutil::walk(&from, &mut |found| {
             if stays(&found.path) {
@@ -212,7 +212,9 @@ mod tests {
         }
 
         fn plan(&self) -> MigrationPlan {
-            plan(self.0.path(), &self.path("infra"), &["data".to_owned(), "outputs".to_owned()]).expect("planned")
+            let target = self.path("infra");
+            let moves = ["data", "outputs"].map(|subdir| DirectoryMove::new(subdir, self.0.path(), &target));
+            plan(moves.into()).expect("planned")
         }
 
         fn files(&self) -> Vec<String> {

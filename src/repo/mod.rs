@@ -11,7 +11,9 @@ mod marker;
 pub mod migration;
 mod namespaces;
 mod paths;
+mod place;
 mod reconcile;
+mod runs;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ use tracing::warn;
 use crate::bucket::SharedBucket;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::data::definition::AUTO_DEFINITIONS_DIRECTORY;
+use crate::data::layout::DATA_DIRECTORY;
 use crate::data::store::Store;
 use crate::datastore::{self, Backend, ConfigError, DatastoreConfig, Hydration, OpenOptions, Places};
 use crate::lock::{self, Holder, Lock};
@@ -40,6 +44,7 @@ pub use init::{Existing, Initialised, init};
 pub use marker::Marker;
 pub use namespaces::{Direction, NamespaceSet};
 pub use paths::{LOCAL_DIRECTORY, Paths, STAGING_DIRECTORY, relative};
+pub use runs::Runs;
 pub use setup::{Migration, SetUp};
 
 /// What stands for the identity of a repository that is older than identities.
@@ -100,8 +105,10 @@ impl Repo {
         let paths = Paths::new(root, repo_id, &config, &environment.swamp_home()?);
         // Not the staging of the tree: a shared directory may lie on another file system than our state.
         let watermark = Arc::new(Watermark::new(&paths.state.join("watermark"), &paths.cache.join("tmp")));
-        let mark: Arc<Watermark> = Arc::clone(&watermark);
-        let store = Store::new(&paths.namespaced(&config), &paths.staging, mark, Arc::clone(&clock));
+        let place = |subdirectory| place::of(subdirectory, &paths, &config, &watermark);
+        let data = place(DATA_DIRECTORY);
+        let store = Store::new(&data.root, &data.staging, data.mark, Arc::clone(&clock));
+        let store = store.with_definitions(place(AUTO_DEFINITIONS_DIRECTORY));
         let (bucket, catalog, store) = (OnceCell::new(), OnceLock::new(), Arc::new(store));
         Ok(Self { marker, config, paths, environment, clock, bucket, catalog, watermark, store })
     }
@@ -158,7 +165,9 @@ impl Repo {
         if let Some(catalog) = self.catalog.get() {
             return Ok(Arc::clone(catalog));
         }
-        let opened = Arc::new(Catalog::open(&self.paths.catalog())?);
+        // Of its own where data is kept in the repository: what is in it would outlive a change of the block.
+        let name = if self.shares_data() { "catalog.db" } else { "catalog-local.db" };
+        let opened = Arc::new(Catalog::open(&self.paths.state.join(name))?);
         Ok(Arc::clone(self.catalog.get_or_init(|| opened)))
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::migration::{self, MigrationPlan};
+use super::migration::{self, DirectoryMove, MigrationPlan};
 use super::{Repo, RepoError};
 use crate::clock::Timestamp;
 use crate::datastore::DatastoreConfig;
@@ -113,7 +113,8 @@ impl Repo {
         {
             return Err(RepoError::Occupied { path, files });
         }
-        Ok(migration::plan(source, target, &shared)?)
+        let moves = shared.iter().map(|name| DirectoryMove::new(name, source, target));
+        Ok(migration::plan(moves.collect())?)
     }
 
     /// Returns the file that is there from the beginning of a migration out of the namespace to its end.

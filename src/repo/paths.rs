@@ -46,14 +46,15 @@ impl Paths {
         Self { root: root.to_owned(), tree, staging, state: cache.join("state"), cache }
     }
 
-    /// Returns the catalog's database.
-    pub fn catalog(&self) -> PathBuf {
-        self.state.join("catalog.db")
-    }
-
     /// Returns the directory of what stays in the repository.
     pub fn local(&self) -> PathBuf {
         self.root.join(LOCAL_DIRECTORY)
+    }
+
+    /// Returns the directory that a subdirectory is in: our namespace's of the tree if the datastore holds it, else that of
+    /// what stays in the repository.
+    pub fn place(&self, subdirectory: &str, config: &DatastoreConfig) -> PathBuf {
+        if config.holds(subdirectory) { self.namespaced(config) } else { self.local() }
     }
 
     /// Returns the directory of our namespace within the tree.
@@ -109,6 +110,18 @@ mod tests {
         assert_eq!(paths.tree, Path::new("/srv/d"));
         assert_eq!(paths.staging, Path::new("/srv/d/.swamp-tmp"));
         assert!(!paths.cache.to_string_lossy().contains(".."), "{paths:?}");
+    }
+
+    #[test]
+    fn what_the_datastore_does_not_hold_is_in_the_repository() {
+        let block = json!({"type": "filesystem", "path": "/srv/d", "namespace": "infra",
+            "directories": ["data", "outputs"], "exclude": ["outputs"]});
+        let chosen = config(&block);
+
+        let paths = Paths::new(Path::new("/r"), "id", &chosen, Path::new("/h"));
+
+        let places = ["data", "outputs", "workflow-runs"].map(|name| paths.place(name, &chosen));
+        assert_eq!(places, ["/srv/d/infra", "/r/.swamp", "/r/.swamp"].map(PathBuf::from));
     }
 
     #[test]

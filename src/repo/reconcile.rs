@@ -1,7 +1,7 @@
 //! Keeping the catalog in step with the tree.
 //!
 //! A cache is changed by us alone, and whoever changes it tells the catalog. A shared directory is changed by others
-//! too: before it is read, every data name whose directory changed since it was scanned is scanned again.
+//! too, and so is the repository's own where it keeps the data: before it is read, every data name whose directory changed since it was scanned is scanned again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Repo {
         let catalog = self.catalog()?;
         if !catalog.is_complete(self.namespace())? {
             self.rows(&catalog).rebuild()?;
-        } else if self.config.backend.directory().is_some() {
+        } else if self.config.backend.directory().is_some() || !self.shares_data() {
             self.reconcile(&catalog)?;
         }
         Ok(catalog)
@@ -30,7 +30,7 @@ impl Repo {
     /// Brings the rows of some data names in step with what was just done to them.
     pub fn follow(&self, changes: &[&Changes]) -> Result<(), RepoError> {
         let artifacts: BTreeSet<&Artifact> = changes.iter().map(|change| &change.artifact).collect();
-        for artifact in &artifacts {
+        for artifact in artifacts.iter().filter(|_| self.shares_data()) {
             // Marked again now that it happened: a push in between looked, found nothing, and cleared the first mark.
             self.watermark.mark(Some(&artifact.directory()))?;
         }
@@ -86,7 +86,7 @@ impl Repo {
     }
 
     fn rows<'a>(&'a self, catalog: &'a Catalog) -> TreeRows<'a> {
-        TreeRows { root: self.namespaced(), namespace: self.namespace(), catalog, clock: &*self.clock }
+        TreeRows { root: self.store.root().to_owned(), namespace: self.namespace(), catalog, clock: &*self.clock }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::migration::{self, MigrationPlan};
+use super::migration::{self, DirectoryMove, MigrationPlan};
 use super::{Repo, RepoError, parse_block};
 use crate::bucket::probe::{Conditions, probe_conditions};
 use crate::bucket::{Bucket, ListOptions};
@@ -63,8 +63,8 @@ impl Repo {
         }
         let (source, target) = (self.namespaced(), changed.namespaced());
         let copied = match migration {
-            Migration::Copy if source != target => self.copy_into(&changed)?,
-            Migration::Copy | Migration::Skip => MigrationPlan::default(),
+            Migration::Copy => self.copy_into(&changed)?,
+            Migration::Skip => MigrationPlan::default(),
         };
         changed.marker.store(root)?;
         Ok(SetUp { repo: changed, source, target, copied, conditions })
@@ -92,9 +92,9 @@ impl Repo {
     }
 
     fn copy_into(&self, target: &Self) -> Result<MigrationPlan, RepoError> {
-        let is_shared = |name: &&String| self.config.holds(name) && target.config.holds(name);
-        let shared: Vec<String> = self.config.directories.iter().filter(is_shared).cloned().collect();
-        let plan = migration::plan(&self.namespaced(), &target.namespaced(), &shared)?;
+        let wanted = target.config.directories.iter().filter(|name| target.config.holds(name));
+        let moves = wanted.map(|name| DirectoryMove::new(name, &self.place(name), &target.place(name)));
+        let plan = migration::plan(moves.filter(|one| one.source != one.target).collect())?;
         plan.check()?;
         // Nothing below a cache may count as published before it was, also if copying ends halfway.
         target.watermark.mark(None)?;

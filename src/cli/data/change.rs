@@ -206,7 +206,8 @@ struct ExpiredEntry {
 
 pub(crate) async fn gc(arguments: &GcArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
-    let collect = |store: &Store, mode| store.collect_garbage(mode, &|workflow, run| store.run_exists(workflow, run));
+    let runs = repo.runs();
+    let collect = move |store: &Store, mode| store.collect_garbage(mode, &|workflow, run| runs.exists(workflow, run));
     let collected = if arguments.dry_run {
         collect(repo.store(), GcMode::DryRun)
     } else {

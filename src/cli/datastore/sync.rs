@@ -68,6 +68,7 @@ struct Synced {
 
 pub(crate) async fn run(arguments: SyncArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
+    repo.check_shares_data()?;
     let patience = arguments.timeout.map(Duration::from_secs);
     let (pulled, pushed) = match Live::find(&repo, patience, context).await? {
         Some(live) => {

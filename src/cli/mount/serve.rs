@@ -72,6 +72,7 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
         daemon::detach()?;
     }
     let repo = Arc::new(context.repo()?);
+    repo.check_shares_data()?;
     let mountpoint = context.environment.directory().join(&arguments.mountpoint);
     check_place(&repo, &mountpoint)?;
     let state = &repo.paths().state;

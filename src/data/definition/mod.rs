@@ -1,8 +1,9 @@
 //! Model definitions: which model a name means, and the definition we write for a model that has none.
 //!
 //! The existing swamp finds data only through a definition (formats.md 1.5), looked for in the repository's `models`
-//! and in `auto-definitions` of the data tree. A model that we write for the first time gets one in the latter, so
-//! that it counts as live there; and unlike there its directory is marked dirty first (trap T17).
+//! and in `auto-definitions` of the datastore's tree, or of the repository if the datastore does not hold them. A model
+//! that we write for the first time gets one in the latter, so that it counts as live there; and unlike there its
+//! directory is marked dirty first (trap T17).
 
 use std::fs;
 use std::io::Write as _;
@@ -117,7 +118,7 @@ pub fn find_definition(roots: &[PathBuf], reference: &str) -> Result<Option<Defi
 impl Store {
     /// Returns where definitions that nobody wrote by hand are.
     pub fn auto_definitions(&self) -> PathBuf {
-        self.root().join(AUTO_DEFINITIONS_DIRECTORY)
+        self.definitions().root.join(AUTO_DEFINITIONS_DIRECTORY)
     }
 
     /// Returns the automatic definition of a model, writing it with a new id if there is none.
@@ -134,15 +135,16 @@ impl Store {
             return Ok(Defined { definition, written: None });
         }
 
-        self.mark(&directory)?;
-        let target = path.under(self.root());
-        let mut staged = Staged::new(self.staging())?;
+        let place = self.definitions();
+        place.mark(&directory)?;
+        let target = path.under(&place.root);
+        let mut staged = Staged::new(&place.staging)?;
         let text = definition_text(model_type, &id, name);
         staged.file().write_all(text.as_bytes()).map_err(FileError::at("write", &target))?;
         staged.file().sync_all().map_err(FileError::at("sync", &target))?;
         if fsutil::install_new(&staged, &target)? {
             // Again, now that it is there: a push in between found nothing and cleared the first mark.
-            self.mark(&directory)?;
+            place.mark(&directory)?;
             let definition =
                 Definition { id: id.parse()?, name: name.to_owned(), model_type: model_type.clone(), path: target };
             return Ok(Defined { definition, written: Some(path) });

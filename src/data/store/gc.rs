@@ -121,12 +121,6 @@ impl Store {
         collected
     }
 
-    /// Whether the record of a workflow run is in the tree.
-    pub fn run_exists(&self, workflow_id: &str, run_id: &str) -> Option<bool> {
-        let name = format!("workflow-run-{run_id}.yaml");
-        self.root.join("workflow-runs").join(workflow_id).join(name).try_exists().ok()
-    }
-
     fn collect_name(
         &self,
         found: &FoundName,

@@ -44,19 +44,40 @@ pub trait MarkDirty: Send + Sync + fmt::Debug {
     fn mark_dirty(&self, directory: &RelPath) -> Result<(), MarkError>;
 }
 
+/// A directory that is written below.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory.
+    pub root: PathBuf,
+    /// Where files are prepared: outside of the data, on the same file system.
+    pub staging: PathBuf,
+    /// Hears of every change before it is made.
+    pub mark: Arc<dyn MarkDirty>,
+}
+
 /// The data tree of one namespace, to read and to change.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     staging: PathBuf,
     mark: Arc<dyn MarkDirty>,
+    /// Where definitions that nobody wrote by hand are.
+    definitions: Place,
     clock: Arc<dyn Clock>,
 }
 
 impl Store {
-    /// Returns the store below a namespace root; `staging` is outside of it, on the same file system.
+    /// Returns the store below a namespace root, where its definitions are as well; `staging` is outside of the data, on
+    /// the same file system.
     pub fn new(root: &Path, staging: &Path, mark: Arc<dyn MarkDirty>, clock: Arc<dyn Clock>) -> Self {
-        Self { root: root.to_owned(), staging: staging.to_owned(), mark, clock }
+        let (root, staging) = (root.to_owned(), staging.to_owned());
+        let definitions = Place { root: root.clone(), staging: staging.clone(), mark: Arc::clone(&mark) };
+        Self { root, staging, mark, definitions, clock }
+    }
+
+    /// Returns the same store with the definitions somewhere else.
+    pub fn with_definitions(self, definitions: Place) -> Self {
+        Self { definitions, ..self }
     }
 
     /// Returns the namespace root.
@@ -64,14 +85,14 @@ impl Store {
         &self.root
     }
 
-    /// Returns where files are prepared.
-    pub(super) fn staging(&self) -> &Path {
-        &self.staging
+    /// Returns where definitions that nobody wrote by hand are.
+    pub(super) fn definitions(&self) -> &Place {
+        &self.definitions
     }
 
     /// Marks a directory dirty; to be called before any change below it.
-    pub(super) fn mark(&self, directory: &RelPath) -> Result<(), StoreError> {
-        self.mark.mark_dirty(directory).map_err(|source| StoreError::MarkDirty { directory: directory.clone(), source })
+    fn mark(&self, directory: &RelPath) -> Result<(), StoreError> {
+        mark(&*self.mark, directory)
     }
 
     /// Begins a change: refuses symbolic links, marks the data name dirty and returns its directory.
@@ -108,6 +129,17 @@ impl Store {
     fn data_directory(&self) -> PathBuf {
         self.root.join(DATA_DIRECTORY)
     }
+}
+
+impl Place {
+    /// Marks a directory dirty; to be called before any change below it.
+    pub(super) fn mark(&self, directory: &RelPath) -> Result<(), StoreError> {
+        mark(&*self.mark, directory)
+    }
+}
+
+fn mark(mark: &dyn MarkDirty, directory: &RelPath) -> Result<(), StoreError> {
+    mark.mark_dirty(directory).map_err(|source| StoreError::MarkDirty { directory: directory.clone(), source })
 }
 
 #[cfg(test)]

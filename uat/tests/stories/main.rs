@@ -11,6 +11,7 @@ mod golden;
 mod interleave;
 mod json_keys;
 mod killed_push;
+mod local_data;
 mod mount;
 mod mount_kill;
 mod mount_lifecycle;

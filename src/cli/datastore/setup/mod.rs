@@ -26,7 +26,9 @@ pub(crate) async fn run(command: SetupCommand, context: &Context) -> Outcome {
     let migration = if common.skip_migration { Migration::Skip } else { Migration::Copy };
     let done = repo.set_up(block, migration).await?;
     let mut shown = shown(&done);
-    exchange(&done.repo, done.copied.files() > 0, context, &mut shown).await;
+    if done.repo.shares_data() {
+        exchange(&done.repo, done.copied.files() > 0, context, &mut shown).await;
+    }
     let has_errors = !shown.errors.is_empty();
     context.output.emit(&shown, human)?;
     if has_errors { Err(Failed::Findings) } else { Ok(()) }

@@ -1,0 +1,56 @@
+//! What the datastore block takes out of the datastore stays in the repository, and is found there.
+
+#![expect(clippy::disallowed_methods, reason = "the story plays without our own library")]
+
+use std::fs;
+use std::path::Path;
+
+use swamp_uat::{Repository, Scene, files_below, on_every_backend};
+
+on_every_backend!(a_run_recorded_in_the_repository_keeps_its_data, excluded_data_stays_in_the_repository);
+
+const WORKFLOW: &str = "7f0f0a52-3d35-4f83-8a44-1c6a7be2a001";
+const RUN: &str = "2f6a9c11-0b7d-4d2e-8b1f-5f2f0a9c7e02";
+
+/// Makes a repository whose datastore block has one more line.
+fn repository(scene: &Scene, line: &str) -> Repository {
+    let repository = scene.repository("ana", "infra");
+    repository.write_marker(&repository.marker().replace("datastore:\n", &format!("datastore:\n  {line}\n")));
+    repository
+}
+
+fn a_run_recorded_in_the_repository_keeps_its_data(scene: &Scene) {
+    let repository = repository(scene, "directories: [data, outputs]");
+    let put = repository.put_with("probe", "result", b"of a run", &["--lifetime", "workflow"]);
+    let metadata = Path::new(put["path"].as_str().expect("a path")).with_file_name("metadata.yaml");
+    let owner = format!("ownerDefinition:\n  workflowId: \"{WORKFLOW}\"\n  workflowRunId: \"{RUN}\"\n");
+    let text = fs::read_to_string(&metadata).expect("written").replace("ownerDefinition:\n", &owner);
+    fs::write(&metadata, text).expect("the scene is writable");
+    let record = repository.path().join(format!(".swamp/workflow-runs/{WORKFLOW}/workflow-run-{RUN}.yaml"));
+    fs::create_dir_all(record.parent().expect("below the repository")).expect("the scene is writable");
+    fs::write(&record, "id: x\n").expect("the scene is writable");
+
+    let while_recorded = repository.json(&["data", "gc"]);
+    fs::remove_file(&record).expect("it is there");
+    let afterwards = repository.json(&["data", "gc"]);
+
+    assert_eq!(while_recorded["dataEntriesExpired"], 0);
+    assert_eq!(afterwards["expiredEntries"][0]["reason"], "workflow-deleted");
+    // Definitions are not among the directories of this datastore.
+    assert!(repository.path().join(".swamp/auto-definitions/swamp/file/probe.yaml").is_file());
+}
+
+fn excluded_data_stays_in_the_repository(scene: &Scene) {
+    let repository = repository(scene, "exclude: [data]");
+
+    let put = repository.put("probe", "result", b"ours alone");
+    let refused = repository.error(2, &["datastore", "sync"]);
+
+    assert_eq!(repository.get("probe", "result"), b"ours alone");
+    assert_eq!(repository.listed("probe"), [("result".to_owned(), 1)]);
+    let place = format!("swamp/file/{}/result/1/raw", put["modelId"].as_str().expect("an id"));
+    assert!(files_below(&repository.path().join(".swamp/data")).contains_key(&place));
+    let shared: Vec<String> = scene.datastore().objects().into_keys().filter(|key| key.contains("/raw")).collect();
+    assert_eq!(shared, [""; 0]);
+    assert_eq!(refused["code"], "invalid");
+}
