@@ -71,18 +71,26 @@ pub(super) fn resolve_to_change(repo: &Repo, reference: &str) -> Result<Option<M
     }
 }
 
+/// A name means the model that is defined so: data keeps the name its model had when it was stored.
 fn resolve_own(repo: &Repo, reference: &str) -> Result<Option<Model>, Failed> {
-    let catalog = repo.current_catalog()?;
-    if let Some(model) = single(catalog.resolve_model(repo.namespace(), reference)?, reference)? {
-        // A definition knows the name of a model whose data does not tell it.
+    let is_id = reference.parse::<uuid::Uuid>().is_ok();
+    if is_id && let Some(model) = resolve_stored(repo, reference)? {
         return Ok(Some(model));
     }
-    let definition = find_definition(&definition_roots(repo), reference)?;
-    Ok(definition.map(|definition| Model {
-        type_normalized: definition.model_type.as_str().to_owned(),
-        id: definition.id.as_str().to_owned(),
-        name: definition.name,
-    }))
+    if let Some(definition) = find_definition(&definition_roots(repo), reference)? {
+        return Ok(Some(Model {
+            type_normalized: definition.model_type.as_str().to_owned(),
+            id: definition.id.as_str().to_owned(),
+            name: definition.name,
+        }));
+    }
+    if is_id { Ok(None) } else { resolve_stored(repo, reference) }
+}
+
+/// Returns the model of ours whose data says that it is meant.
+fn resolve_stored(repo: &Repo, reference: &str) -> Result<Option<Model>, Failed> {
+    let catalog = repo.current_catalog()?;
+    single(catalog.resolve_model(repo.namespace(), reference)?, reference)
 }
 
 /// Returns where definitions are: those people wrote come first.

@@ -5,26 +5,27 @@
 //! that we write for the first time gets one in the latter, so that it counts as live there; and unlike there its
 //! directory is marked dirty first (trap T17).
 
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+mod find;
 
-use tracing::debug;
+use std::io::Write as _;
+use std::path::PathBuf;
+
 use uuid::Uuid;
 
 use crate::error::{Failure, Kind};
 use crate::fsutil::{self, FileError, Staged};
 use crate::path::{InvalidPath, RelPath};
-use crate::yaml::{self, Limits, Mapping, Node, Scalar};
+use crate::yaml::{self, Mapping, Scalar};
 
 use super::name::{InvalidName, ModelId, ModelType};
 use super::store::{Store, StoreError};
 
+pub use find::{find_definition, find_definitions};
+
+use find::read_definition;
+
 /// The directory of the namespace root that holds definitions nobody wrote by hand.
 pub const AUTO_DEFINITIONS_DIRECTORY: &str = "auto-definitions";
-
-/// The longest definition we read, in bytes.
-const DEFINITION_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The longest model name that may be a file name; longer ones are filed under their id.
 const FILE_NAME_BYTES_MAX: usize = 64;
@@ -87,34 +88,6 @@ pub struct Defined {
     pub written: Option<RelPath>,
 }
 
-/// Returns every readable definition below the roots, in the order of the roots, then of paths.
-///
-/// Files that are no definitions are passed over: one bad file must not hide the others.
-pub fn find_definitions(roots: &[PathBuf]) -> Result<Vec<Definition>, FileError> {
-    let mut definitions = Vec::new();
-    for root in roots {
-        fsutil::walk(root, &mut |found| {
-            if found.path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-                match read_definition(root, &found.path) {
-                    Ok(Some(definition)) => definitions.push(definition),
-                    Ok(None) => debug!(path = %found.path.display(), "not a definition"),
-                    Err(error) => debug!(path = %found.path.display(), %error, "cannot read a definition"),
-                }
-            }
-            Ok(())
-        })?;
-    }
-    Ok(definitions)
-}
-
-/// Returns the definition that `reference` means: by name, else by id; the first root wins.
-pub fn find_definition(roots: &[PathBuf], reference: &str) -> Result<Option<Definition>, FileError> {
-    let definitions = find_definitions(roots)?;
-    let by_name = definitions.iter().position(|definition| definition.name == reference);
-    let place = by_name.or_else(|| definitions.iter().position(|definition| definition.id.as_str() == reference));
-    Ok(place.and_then(|place| definitions.into_iter().nth(place)))
-}
-
 impl Store {
     /// Returns where definitions that nobody wrote by hand are.
     pub fn auto_definitions(&self) -> PathBuf {
@@ -159,33 +132,12 @@ impl Store {
         let root = self.auto_definitions();
         if is_file_name(name) {
             let path = root.join(model_type.as_str()).join(format!("{name}.yaml"));
-            let found = read_definition(&root, &path)?;
+            let found = read_definition(&root, &path, name)?;
             return Ok(found.filter(|found| found.name == name && found.model_type == *model_type));
         }
         let definitions = find_definitions(&[root])?;
         Ok(definitions.into_iter().find(|found| found.name == name && found.model_type == *model_type))
     }
-}
-
-/// Reads one definition; `None` if the file does not exist or is none.
-fn read_definition(root: &Path, path: &Path) -> Result<Option<Definition>, FileError> {
-    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-        return Ok(None);
-    }
-    let Some(text) = fsutil::read_text_if_exists(path, DEFINITION_BYTES_MAX)? else { return Ok(None) };
-    let node = match yaml::parse(&text, Limits::default()) {
-        Ok(node) => node,
-        Err(error) => {
-            debug!(path = %path.display(), %error, "cannot read a definition");
-            return Ok(None);
-        }
-    };
-    let field = |key| node.get(key).filter(|value| !value.is_null()).and_then(Node::as_text);
-    let (Some(id), Some(name)) = (field("id"), field("name")) else { return Ok(None) };
-    let directories = path.parent().and_then(|parent| parent.strip_prefix(root).ok()).and_then(Path::to_str);
-    let Some(model_type) = field("type").or(directories) else { return Ok(None) };
-    let (Ok(id), Ok(model_type)) = (id.parse(), model_type.parse()) else { return Ok(None) };
-    Ok(Some(Definition { id, name: name.to_owned(), model_type, path: path.to_owned() }))
 }
 
 /// Returns the document, shaped like those the existing swamp evaluates.

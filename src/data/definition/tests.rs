@@ -76,6 +76,25 @@ fn hand_written_definitions_come_first_and_may_leave_out_the_type() {
 }
 
 #[test]
+fn a_definition_is_found_in_whatever_file_it_is() {
+    let bed = Bed::new();
+    bed.plant("../models/t/web.yaml", "type: t\nid: id-1\nname: web-old\n");
+    bed.plant("../models/t/x.yaml", "type: t\nid: id-2\nname: web\n");
+    bed.plant("../models/t/y.yml", "type: t\nid: id-3\nname: >-\n  Web\n  Probe\n");
+    bed.plant("auto-definitions/t/web.yaml", "type: t\nid: id-4\nname: web\n");
+    bed.plant("auto-definitions/t/other.yaml", "type: t\nid: id-5\nname: other\n");
+
+    let id = |reference: &str| {
+        let found = find_definition(&roots(&bed), reference).expect("looked for");
+        found.map(|found| found.id.as_str().to_owned())
+    };
+
+    let found = ["web", "web-old", "Web Probe", "other", "id-4", "../web", ""].map(id);
+    let expected = [Some("id-2"), Some("id-1"), Some("id-3"), Some("id-5"), Some("id-4"), None, None];
+    assert_eq!(found, expected.map(|id| id.map(str::to_owned)));
+}
+
+#[test]
 fn a_foreign_file_in_the_place_is_not_overwritten() {
     let bed = Bed::new();
     bed.plant("auto-definitions/t/one.yaml", "not: [a definition");

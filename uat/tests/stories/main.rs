@@ -12,6 +12,7 @@ mod interleave;
 mod json_keys;
 mod killed_push;
 mod local_data;
+mod models;
 mod mount;
 mod mount_kill;
 mod mount_lifecycle;
