@@ -82,15 +82,16 @@ struct Reference<'r> {
 
 impl<'a> Access<'a> {
     fn reference<'r>(&self, reference: &'r str) -> Result<Reference<'r>, String> {
-        let Some((namespace, model)) = reference.split_once(':') else {
-            let own = self.own.map_or("", Namespace::as_str).to_owned();
-            return Ok(Reference { namespace: Some(own), model: reference });
-        };
-        if namespace == "*" {
-            return Ok(Reference { namespace: None, model });
+        let (namespace, model) = reference.split_once(':').unwrap_or(("", reference));
+        if model.is_empty() && !namespace.is_empty() {
+            return Err(format!("`{reference}` names no model"));
         }
-        let namespace: Namespace = namespace.parse().map_err(|error| format!("{error}"))?;
-        Ok(Reference { namespace: Some(namespace.as_str().to_owned()), model })
+        let namespace = match namespace {
+            "" => Some(self.own.map_or("", Namespace::as_str).to_owned()),
+            "*" => None,
+            other => Some(other.parse::<Namespace>().map_err(|error| error.to_string())?.as_str().to_owned()),
+        };
+        Ok(Reference { namespace, model })
     }
 
     fn latest(&'a self, reference: &str, name: String) -> Found<'a> {

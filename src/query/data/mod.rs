@@ -1,6 +1,6 @@
 //! `data`: the functions by which an expression reaches artifacts.
 //!
-//! A reference names a model of our own namespace (`m`), of another one (`ns:m`, which always means that namespace:
+//! A reference names a model of our own namespace (`m` or `:m`), of another one (`ns:m`, which always means that namespace:
 //! trap T9), or of any (`*:m`, an error where several have it).
 
 mod find;

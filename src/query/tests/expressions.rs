@@ -23,10 +23,23 @@ fn a_reference_means_its_namespace() {
 
     assert_eq!(world.value("data.latest(\"vpc\", \"state\").attributes.status"), json!("ok"));
     assert_eq!(world.value("data.latest(\"infra:vpc\", \"state\").attributes.status"), json!("ok"));
+    assert_eq!(world.value("data.latest(\":vpc\", \"state\").attributes.status"), json!("ok"));
     // Trap T9: a model of our own with the same name is not what was asked for.
     assert_eq!(world.value("data.latest(\"security:vpc\", \"state\").attributes.status"), json!("failed"));
     assert_eq!(world.value("data.latest(\"scan\", \"result\")"), json!(null));
     assert_eq!(world.value("data.latest(\"*:scan\", \"result\").ns"), json!("security"));
+}
+
+#[test]
+fn a_namespace_without_a_model_is_no_reference() {
+    let world = two_namespaces();
+
+    let messages = ["infra:", "*:"].map(|reference| {
+        let error = world.evaluate(&format!("data.latest(\"{reference}\", \"state\")")).unwrap_err();
+        error.to_string()
+    });
+
+    assert_eq!(messages, ["infra:", "*:"].map(|reference| format!("`data.latest`: `{reference}` names no model")));
 }
 
 #[test]
