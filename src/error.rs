@@ -25,6 +25,11 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// Returns the kind, from which exit codes and errnos follow.
     fn kind(&self) -> Kind;
 
+    /// Returns the word for scripts if it says more than the kind, `None` if it is the kind's.
+    fn code(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Returns what a person can do, as a clause without a full stop, or `None` where the message says it all.
     fn hint(&self) -> Option<String> {
         None

@@ -50,6 +50,7 @@ impl<E: Failure> From<E> for Failed {
             cause = source.source();
         }
         let (code, status) = classify(kind);
+        let code = error.code().unwrap_or(code);
         Self::Report(Box::new(Report { error: error.to_string(), code, caused_by, hint: error.hint(), status }))
     }
 }
@@ -156,6 +157,16 @@ mod tests {
             serde_json::to_value(report()).expect("JSON"),
             serde_json::json!({"error": "cannot read shard `a`", "code": "unavailable", "caused_by": ["no route"], "hint": "try again"})
         );
+    }
+
+    #[test]
+    fn a_lock_that_stays_held_has_a_code_of_its_own() {
+        let key = swamp::lock::global_key(None);
+        let timeout = swamp::lock::LockError::Timeout { key, body: None, waited: std::time::Duration::from_secs(1) };
+
+        let Failed::Report(report) = Failed::from(swamp::repo::RepoError::from(timeout)) else { panic!("no report") };
+
+        assert_eq!((report.code, report.status), ("lock_timeout", 75));
     }
 
     #[test]

@@ -41,6 +41,19 @@ impl Failure for IndexError {
         }
     }
 
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Lock(source) => source.code(),
+            Self::Read(_)
+            | Self::Write(_)
+            | Self::Damaged { .. }
+            | Self::MissingShard { .. }
+            | Self::Unpartitionable { .. }
+            | Self::Contended { .. }
+            | Self::Mirror(_) => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Read(source) | Self::Write(source) => source.hint(),

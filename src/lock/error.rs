@@ -36,6 +36,14 @@ impl Failure for LockError {
         }
     }
 
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            // The word of the existing swamp.
+            Self::Timeout { .. } => Some("lock_timeout"),
+            Self::Lost { .. } | Self::Interrupted { .. } | Self::Store { .. } => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Timeout { .. } => Some(

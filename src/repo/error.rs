@@ -110,6 +110,14 @@ impl Failure for RepoError {
         }
     }
 
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Lock(source) => source.code(),
+            Self::Sync(source) => source.code(),
+            _ => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotARepository { .. } => {

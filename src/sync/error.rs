@@ -112,6 +112,10 @@ impl Failure for SyncError {
         }
     }
 
+    fn code(&self) -> Option<&'static str> {
+        if let Self::Part(part) = self { part.failure().code() } else { None }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Transfers { source, .. } => {
