@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::completions::CompletionsArguments;
 use super::data::DataCommand;
@@ -52,6 +52,47 @@ pub(crate) struct Global {
     /// Use no colours [env: `NO_COLOR`]
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_color: bool,
+    #[command(flatten)]
+    pub(crate) familiar: Familiar,
+}
+
+/// Flags of the existing swamp that scripts use.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Familiar {
+    /// Output for people, which is what there is without `--json`
+    #[arg(long, global = true, hide = true)]
+    log: bool,
+    /// What to tell on stderr
+    #[arg(long, global = true, hide = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// There is no telemetry
+    #[arg(long, global = true, hide = true)]
+    no_telemetry: bool,
+}
+
+/// What the existing swamp calls how much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    #[value(alias = "warn")]
+    Warning,
+    Error,
+    Fatal,
+}
+
+impl Global {
+    /// Returns how often `-v` was given, or would have been.
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.verbose.max(match self.familiar.log_level {
+            Some(LogLevel::Trace) => 3,
+            Some(LogLevel::Debug) => 2,
+            Some(LogLevel::Info) => 1,
+            // Warnings and errors are always told.
+            Some(LogLevel::Warning | LogLevel::Error | LogLevel::Fatal) | None => 0,
+        })
+    }
 }
 
 /// The first word of a command.
@@ -95,6 +136,33 @@ mod tests {
     #[test]
     fn the_command_tree_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_scripts_of_the_existing_swamp_say_is_understood() {
+        let lines = [
+            "datastore sync --pull --push --confirm",
+            "data gc -y",
+            "data gc -f",
+            "data gc --force --dry-run",
+            "data delete web state -f",
+            "data delete web state --force",
+            "datastore namespace unset --migrate -y",
+            "--log --log-level debug --no-telemetry data list",
+        ];
+
+        for line in lines {
+            let parsed = Cli::try_parse_from(std::iter::once("swamp").chain(line.split(' ')));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.expect_err("refused"));
+        }
+    }
+
+    #[test]
+    fn a_log_level_is_a_verbosity() {
+        let verbosity = |line: &[&str]| Cli::parse_from(line).global.verbosity();
+
+        assert_eq!(verbosity(&["swamp", "data", "list", "--log-level", "debug"]), 2);
+        assert_eq!(verbosity(&["swamp", "data", "list", "--log-level", "warn", "-v"]), 1);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::args::Global;
 
 /// Installs the subscriber. Records of other crates appear only at the highest verbosity: they name requests.
 pub(crate) fn start(global: &Global, environment: &Environment, is_terminal: bool, file: Option<File>) {
-    let directives = match global.verbose {
+    let verbosity = global.verbosity();
+    let directives = match verbosity {
         0 => "error,swamp=warn",
         1 => "error,swamp=info",
         2 => "warn,swamp=debug",
@@ -22,9 +23,9 @@ pub(crate) fn start(global: &Global, environment: &Environment, is_terminal: boo
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(io::stderr)
         .with_ansi(is_coloured)
-        .with_target(global.verbose > 1);
+        .with_target(verbosity > 1);
     if let Some(file) = file {
         return builder.with_writer(Mutex::new(file)).init();
     }
-    if global.verbose > 1 { builder.init() } else { builder.without_time().init() }
+    if verbosity > 1 { builder.init() } else { builder.without_time().init() }
 }

@@ -82,8 +82,15 @@ pub(crate) fn usage(error: &clap::Error, wants_json: bool) -> Outcome {
         return Err(Failed::Usage);
     }
     let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let mut message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    if message.ends_with(':') {
+        // What it is about is in the lines that follow.
+        while let Some(line) = lines.next_if(|line| !line.starts_with("Usage:") && !line.starts_with("tip: ")) {
+            message.push(' ');
+            message.push_str(line);
+        }
+    }
     let hint = lines.filter_map(|line| line.strip_prefix("tip: ")).next_back().map(str::to_owned);
     Err(Failed::Report(Box::new(Report { error: message, code: "usage", caused_by: Vec::new(), hint, status: 2 })))
 }
@@ -157,6 +164,16 @@ mod tests {
             serde_json::to_value(report()).expect("JSON"),
             serde_json::json!({"error": "cannot read shard `a`", "code": "unavailable", "caused_by": ["no route"], "hint": "try again"})
         );
+    }
+
+    #[test]
+    fn a_script_reads_which_argument_is_missing() {
+        let command = clap::Command::new("release").arg(clap::Arg::new("force").long("force").required(true));
+        let refused = command.try_get_matches_from(["release"]).expect_err("an argument is missing");
+
+        let Err(Failed::Report(report)) = usage(&refused, true) else { panic!("no report") };
+
+        assert_eq!(report.error, "the following required arguments were not provided: --force <force>");
     }
 
     #[test]

@@ -73,16 +73,19 @@ impl Repo {
 
     /// Returns to the solo layout; returns the namespace that was left. Its registration stays where its data does.
     pub async fn unset_namespace(&self) -> Result<Namespace, RepoError> {
-        self.check_block_counts()?;
-        let namespace = self.namespace().cloned().ok_or(RepoError::NoNamespace)?;
-        let others = self.other_namespaces().await?;
-        if !others.is_empty() {
-            return Err(RepoError::Shared { others });
-        }
+        let namespace = self.check_alone().await?;
         let mut marker = self.marker.clone();
         marker.set_namespace(None);
         marker.store(&self.paths.root)?;
         Ok(namespace)
+    }
+
+    /// Returns our namespace, if it may be left: nobody else shares the datastore.
+    pub async fn check_alone(&self) -> Result<Namespace, RepoError> {
+        self.check_block_counts()?;
+        let namespace = self.namespace().cloned().ok_or(RepoError::NoNamespace)?;
+        let others = self.other_namespaces().await?;
+        if others.is_empty() { Ok(namespace) } else { Err(RepoError::Shared { others }) }
     }
 
     /// Returns every namespace of the datastore.

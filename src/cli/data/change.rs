@@ -34,7 +34,7 @@ pub(crate) struct DeleteArguments {
     #[arg(long, value_name = "N")]
     version: Option<VersionNumber>,
     /// Do not ask
-    #[arg(short, long)]
+    #[arg(short, long, alias = "force", short_alias = 'f')]
     yes: bool,
 }
 
@@ -59,6 +59,9 @@ pub(crate) struct GcArguments {
     /// Only tell what would be deleted
     #[arg(long)]
     dry_run: bool,
+    /// Nothing is ever asked; for scripts written for the existing swamp
+    #[arg(short, long, alias = "force", short_alias = 'f', hide = true)]
+    yes: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -27,7 +27,14 @@ pub(crate) enum NamespaceCommand {
     /// was moved out of a directory, the name is free.
     #[command(after_help = "Examples:\n  swamp datastore namespace migrate --reverse --confirm\n  \
                             swamp datastore namespace unset")]
-    Unset,
+    Unset {
+        /// Move the data out of the namespace first
+        #[arg(long)]
+        migrate: bool,
+        /// Do it, instead of showing what would move
+        #[arg(short = 'y', long, requires = "migrate")]
+        confirm: bool,
+    },
     /// List the namespaces of the datastore
     #[command(after_help = "Examples:\n  swamp datastore namespace list\n  swamp datastore namespace list --json")]
     List,
@@ -51,7 +58,11 @@ pub(crate) async fn run(command: NamespaceCommand, context: &Context) -> Outcome
     let repo = context.repo()?;
     match command {
         NamespaceCommand::Set { namespace } => set(&repo, &namespace, context).await,
-        NamespaceCommand::Unset => unset(&repo, context).await,
+        NamespaceCommand::Unset { migrate: true, confirm: false } => {
+            repo.check_alone().await?;
+            migrate(&repo, Direction::OutOf, false, context).await
+        }
+        NamespaceCommand::Unset { migrate, .. } => unset(&repo, migrate, context).await,
         NamespaceCommand::List => list(&repo, context).await,
         NamespaceCommand::Migrate { reverse, confirm } => {
             let direction = if reverse { Direction::OutOf } else { Direction::Into };
@@ -93,7 +104,12 @@ struct Unset {
     previous_namespace: String,
 }
 
-async fn unset(repo: &Repo, context: &Context) -> Outcome {
+async fn unset(repo: &Repo, moves: bool, context: &Context) -> Outcome {
+    if moves {
+        // Before anything moves: what cannot be left keeps its data.
+        repo.check_alone().await?;
+        repo.migrate(Direction::OutOf, &context.stop).await?;
+    }
     let previous_namespace = repo.unset_namespace().await?.to_string();
     let shown = Unset { previous_namespace };
     context.output.emit(&shown, |shown| format!("no longer in namespace {}\n", shown.previous_namespace))

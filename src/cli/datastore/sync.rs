@@ -25,9 +25,9 @@ use crate::cli::report::{Failed, Outcome};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct SyncArguments {
     /// Only pull
-    #[arg(long, conflicts_with = "push")]
+    #[arg(long)]
     pull: bool,
-    /// Only push
+    /// Only push, also with `--pull`
     #[arg(long)]
     push: bool,
     /// How long each direction may take, in seconds [env: `SWAMP_DATASTORE_SYNC_TIMEOUT_MS`] [default: 300]
@@ -43,8 +43,14 @@ pub(crate) struct SyncArguments {
     #[arg(long, conflicts_with = "push")]
     metadata_only: bool,
     /// Nothing is ever asked; for scripts written for the existing swamp
-    #[arg(short, long, hide = true)]
+    #[arg(short, long, alias = "confirm", hide = true)]
     yes: bool,
+}
+
+impl SyncArguments {
+    fn pulls_only(&self) -> bool {
+        self.pull && !self.push
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -73,7 +79,7 @@ pub(crate) async fn run(arguments: SyncArguments, context: &Context) -> Outcome 
     let (pulled, pushed) = match Live::find(&repo, patience, context).await? {
         Some(live) => {
             let pulled = if arguments.push { None } else { Some(live.pull(arguments.metadata_only).await?) };
-            (pulled, if arguments.pull { None } else { Some(live.push().await?) })
+            (pulled, if arguments.pulls_only() { None } else { Some(live.push().await?) })
         }
         None => exchange(&arguments, &repo, context).await?,
     };
@@ -98,7 +104,7 @@ async fn exchange(
     let asked =
         SyncOptions { namespace: repo.namespace().cloned(), depth: arguments.metadata_only.then_some(Depth::Metadata) };
     let pulled = if arguments.push { None } else { Some((&engine.pull_changed(&asked).await?).into()) };
-    let pushed = if arguments.pull { None } else { Some(push(repo, &engine, &asked).await?) };
+    let pushed = if arguments.pulls_only() { None } else { Some(push(repo, &engine, &asked).await?) };
     Ok((pulled, pushed))
 }
 
