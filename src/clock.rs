@@ -4,8 +4,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -18,7 +19,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Returns the wall-clock time.
     fn now(&self) -> Timestamp;
 
-    /// Returns the time since some fixed moment; never goes backwards.
+    /// Returns the time since some fixed moment; never goes backwards, and does not stand still while the machine is
+    /// suspended.
     fn elapsed(&self) -> Duration;
 
     /// Waits for `duration`.
@@ -110,15 +112,20 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 /// The machine's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
-    started: Instant,
+    started: Duration,
 }
 
 impl SystemClock {
     /// Returns a clock whose [`Clock::elapsed`] counts from now.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: since_boot() }
     }
+}
+
+/// Returns the time since the machine was started. It goes on while the machine is suspended, as locks and others do.
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl Default for SystemClock {
@@ -134,7 +141,7 @@ impl Clock for SystemClock {
     }
 
     fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        since_boot().saturating_sub(self.started)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {
