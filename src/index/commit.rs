@@ -59,7 +59,7 @@ pub enum Founding {
 pub struct Commit<'a> {
     index: &'a Index,
     mirror: &'a mut Mirror,
-    held: &'a Held<'a>,
+    held: &'a Held,
     layout: Layout,
     staged: BTreeMap<ShardId, Written>,
     touched: Vec<PartitionKey>,
@@ -79,7 +79,7 @@ struct Written {
 
 impl Index {
     /// Begins a commit. The mirror has been refreshed under the same lock.
-    pub fn begin<'a>(&'a self, mirror: &'a mut Mirror, held: &'a Held<'a>) -> Commit<'a> {
+    pub fn begin<'a>(&'a self, mirror: &'a mut Mirror, held: &'a Held) -> Commit<'a> {
         let layout = mirror.layout();
         Commit { index: self, mirror, held, layout, staged: BTreeMap::new(), touched: Vec::new() }
     }

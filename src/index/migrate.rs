@@ -31,7 +31,7 @@ pub struct Migrated {
 impl Index {
     /// Turns a monolith into shards. Running it again changes nothing: the shards are the truth from then on, and the
     /// monolith that stays behind is never read back (trap T4). The mirror has been refreshed under the same lock.
-    pub async fn migrate(&self, mirror: &mut Mirror, held: &Held<'_>, now: Timestamp) -> Result<Migrated, IndexError> {
+    pub async fn migrate(&self, mirror: &mut Mirror, held: &Held, now: Timestamp) -> Result<Migrated, IndexError> {
         let head = mirror.head().clone();
         if head.layout == Layout::Sharded {
             let partitions = head.shards().map(|shard| shard_name(&shard)).collect();

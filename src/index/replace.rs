@@ -59,7 +59,7 @@ pub(crate) async fn put(
     path: &RelPath,
     body: Body,
     mut before: Before,
-    held: Option<&Held<'_>>,
+    held: Option<&Held>,
 ) -> Result<Version, BucketError> {
     for attempt in 0..ATTEMPTS_MAX {
         if before == Before::Unknown {
@@ -86,7 +86,7 @@ pub(crate) async fn delete(
     bucket: &dyn Bucket,
     path: &RelPath,
     mut before: Before,
-    held: &Held<'_>,
+    held: &Held,
 ) -> Result<(), BucketError> {
     for attempt in 0..ATTEMPTS_MAX {
         let expected = match &before {
@@ -112,7 +112,7 @@ pub(crate) async fn delete(
 
 /// Whether what is there is for us to replace; from the second attempt on, when somebody else has written, the store is
 /// asked.
-async fn is_ours(held: Option<&Held<'_>>, attempt: u32) -> bool {
+async fn is_ours(held: Option<&Held>, attempt: u32) -> bool {
     match held {
         Some(held) if attempt == 0 => held.check().is_ok(),
         Some(held) => held.confirm().await.is_ok(),

@@ -2,17 +2,22 @@
 //!
 //! A lock is an object created with [`PutMode::Create`], renewed every [`HEARTBEAT`] by compare-and-swap, and deleted
 //! by its holder only. [`Held`] is the proof of holding; what must not happen without the lock asks for one. A holder
-//! that was paused past its time to live finds out through [`Held::check`] before it writes.
+//! that was paused past its time to live finds out through [`Held::check`] before it writes. One that computes for long
+//! keeps its lock: a task of its own renews it.
 
 mod body;
 mod breakglass;
 mod error;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -61,14 +66,13 @@ pub struct Lock {
     key: RelPath,
     clock: Arc<dyn Clock>,
     holder: Holder,
-    wait_max: Duration,
-    stop: CancellationToken,
+    options: Options,
 }
 
-/// Proof that a lock is held; exists only while the work of [`Lock::hold`] runs.
+/// Proof that a lock is held; work of [`Lock::hold`] sees one while it runs.
 #[derive(Debug)]
-pub struct Held<'a> {
-    lock: &'a Lock,
+pub struct Held {
+    lock: Lock,
     nonce: String,
     renewal: Mutex<Renewal>,
     is_lost: AtomicBool,
@@ -84,12 +88,12 @@ struct Renewal {
 impl Lock {
     /// Describes a lock; nothing is asked of the store yet. `stop` ends waiting and work early, releasing the lock.
     pub fn new(bucket: SharedBucket, key: RelPath, clock: Arc<dyn Clock>, holder: Holder, options: Options) -> Self {
-        Self { bucket, key, clock, holder, wait_max: options.wait_max, stop: options.stop }
+        Self { bucket, key, clock, holder, options }
     }
 
     /// Returns the same lock, ended by another token.
     pub fn stopping_with(&self, stop: CancellationToken) -> Self {
-        Self { stop, ..self.clone() }
+        Self { options: Options { stop, ..self.options.clone() }, ..self.clone() }
     }
 
     /// Returns the lock's key.
@@ -100,18 +104,31 @@ impl Lock {
     /// Acquires the lock, runs `work` while renewing it, and releases it, whatever `work` returns.
     pub async fn hold<T, E, W>(&self, work: W) -> Result<T, E>
     where
-        W: AsyncFnOnce(&Held<'_>) -> Result<T, E>,
+        W: AsyncFnOnce(&Held) -> Result<T, E>,
         E: From<LockError>,
     {
-        let held = self.acquire().await?;
+        let held = Arc::new(self.acquire().await?);
+        let mut heartbeat = JoinSet::new();
+        // Simulations have no runtime: there, the lock is renewed while the work waits.
+        if Handle::try_current().is_ok() {
+            let held = Arc::clone(&held);
+            heartbeat.spawn(async move { held.renew_until_stopped().await });
+        }
         let outcome = {
             let work = std::pin::pin!(work(&held));
-            let renewing = std::pin::pin!(held.renew_until_stopped());
+            let renewing = std::pin::pin!(async {
+                match heartbeat.join_next().await {
+                    Some(Ok(error)) => error,
+                    Some(Err(_)) => LockError::Lost { key: self.key.clone() },
+                    None => held.renew_until_stopped().await,
+                }
+            });
             match select(work, renewing).await {
                 Either::Left((outcome, _)) => outcome,
                 Either::Right((error, _)) => Err(error.into()),
             }
         };
+        heartbeat.shutdown().await;
         held.release().await;
         outcome
     }
@@ -123,13 +140,13 @@ impl Lock {
         Ok(found.map(|(meta, bytes)| Found { body: serde_json::from_slice(&bytes).ok(), meta }))
     }
 
-    async fn acquire(&self) -> Result<Held<'_>, LockError> {
+    async fn acquire(&self) -> Result<Held, LockError> {
         let started = self.clock.elapsed();
         let nonce = uuid::Uuid::new_v4().to_string();
         let mut watched: Option<(Version, Duration)> = None;
         let mut pause = POLL.0;
         loop {
-            if self.stop.is_cancelled() {
+            if self.options.stop.is_cancelled() {
                 return Err(LockError::Interrupted { key: self.key.clone() });
             }
             let sent = self.clock.elapsed();
@@ -141,10 +158,10 @@ impl Lock {
             let waited = now.saturating_sub(started);
             let Some(found) = found else {
                 // Released between the two looks; a store that keeps contradicting itself is not waited for for ever.
-                if waited >= self.wait_max {
+                if waited >= self.options.wait_max {
                     return Err(LockError::Timeout { key: self.key.clone(), body: None, waited });
                 }
-                self.stop.run_until_cancelled(self.clock.sleep(POLL.0)).await;
+                self.options.stop.run_until_cancelled(self.clock.sleep(POLL.0)).await;
                 continue;
             };
             if let Some(body) = &found.body
@@ -162,17 +179,18 @@ impl Lock {
                 self.steal(&found).await?;
                 continue;
             }
-            if waited >= self.wait_max {
+            if waited >= self.options.wait_max {
                 return Err(LockError::Timeout { key: self.key.clone(), body: found.body.map(Box::new), waited });
             }
-            let jittered = pause.mul_f64(0.75 + fastrand::f64() / 2.0).min(self.wait_max.saturating_sub(waited));
-            self.stop.run_until_cancelled(self.clock.sleep(jittered)).await;
+            let jittered =
+                pause.mul_f64(0.75 + fastrand::f64() / 2.0).min(self.options.wait_max.saturating_sub(waited));
+            self.options.stop.run_until_cancelled(self.clock.sleep(jittered)).await;
             pause = (pause * 2).min(POLL.1);
         }
     }
 
     /// Creates the lock object, `None` if there is one already.
-    async fn try_create(&self, nonce: &str) -> Result<Option<Held<'_>>, LockError> {
+    async fn try_create(&self, nonce: &str) -> Result<Option<Held>, LockError> {
         let sent = self.clock.elapsed();
         let payload = Payload::Bytes(self.body(nonce).to_bytes().into());
         match self.bucket.put(&self.key, payload, PutMode::Create).await {
@@ -220,8 +238,9 @@ impl Lock {
         }
     }
 
-    fn held(&self, nonce: String, version: Version, at: Duration) -> Held<'_> {
-        Held { lock: self, nonce, renewal: Mutex::new(Renewal { version, at }), is_lost: AtomicBool::new(false) }
+    fn held(&self, nonce: String, version: Version, at: Duration) -> Held {
+        let renewal = Mutex::new(Renewal { version, at });
+        Held { lock: self.clone(), nonce, renewal, is_lost: AtomicBool::new(false) }
     }
 
     fn failed(&self, operation: &'static str, source: BucketError) -> LockError {
@@ -244,7 +263,7 @@ impl Default for Options {
     }
 }
 
-impl Held<'_> {
+impl Held {
     /// Fails unless the lock is certainly still ours: nobody took it, and it was renewed within its time to live.
     pub fn check(&self) -> Result<(), LockError> {
         let age = self.lock.clock.elapsed().saturating_sub(self.renewal().at);
@@ -268,7 +287,7 @@ impl Held<'_> {
     async fn renew_until_stopped(&self) -> LockError {
         loop {
             let sleep = self.lock.clock.sleep(HEARTBEAT);
-            if self.lock.stop.run_until_cancelled(sleep).await.is_none() {
+            if self.lock.options.stop.run_until_cancelled(sleep).await.is_none() {
                 return LockError::Interrupted { key: self.lock.key.clone() };
             }
             if let Err(error) = self.renew().await {

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -179,18 +180,29 @@ pub(super) enum Order {
 /// Starts the thread that carries out orders, until nobody can give any more.
 pub(super) fn start(exchange: Arc<dyn Exchange>) -> Result<(mpsc::Sender<Order>, JoinHandle<()>), FileError> {
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
-    let thread = on_thread("swamp-sync", move || carry_out_all(exchange, orders))?;
+    // A worker of its own renews locks and moves bytes while the catalog is written.
+    let mut runtime = runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1);
+    let thread = on_runtime(runtime, "swamp-sync", move || carry_out_all(exchange, orders))?;
     Ok((sender, thread))
 }
 
 /// Runs a future on a thread of its own.
-#[expect(clippy::disallowed_methods, reason = "a bridge: the thread is there for the future")]
 pub(super) fn on_thread<F: Future<Output = ()>>(
     name: &'static str,
     future: impl FnOnce() -> F + Send + 'static,
 ) -> Result<JoinHandle<()>, FileError> {
+    on_runtime(runtime::Builder::new_current_thread(), name, future)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bridge: the thread is there for the future")]
+fn on_runtime<F: Future<Output = ()>>(
+    mut runtime: runtime::Builder,
+    name: &'static str,
+    future: impl FnOnce() -> F + Send + 'static,
+) -> Result<JoinHandle<()>, FileError> {
     let start = || -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime.enable_all().build()?;
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             runtime.block_on(future());
             // Threads that still wait for a store must not delay the end.

@@ -110,12 +110,7 @@ impl Engine {
     }
 
     /// Writes the export object.
-    pub(super) async fn publish(
-        &self,
-        export: Rendered,
-        before: Before,
-        held: &Held<'_>,
-    ) -> Result<Published, SyncError> {
+    pub(super) async fn publish(&self, export: Rendered, before: Before, held: &Held) -> Result<Published, SyncError> {
         held.check()?;
         let key = export_path();
         let digested = fsutil::digest_file(export.file.path())?;
@@ -196,7 +191,7 @@ impl Engine {
 }
 
 impl Session<'_> {
-    async fn export(&mut self, held: &Held<'_>) -> Result<Exported, SyncError> {
+    async fn export(&mut self, held: &Held) -> Result<Exported, SyncError> {
         if let Probe::Changed(seen) = self.engine.index.probe_directly(self.mirror.head()).await? {
             let caught_up = self.catch_up(seen, Depth::Metadata).await?;
             self.engine.apply(&caught_up)?;

@@ -35,7 +35,7 @@ impl Session<'_> {
     /// with the last part.
     pub(super) async fn commit(
         &mut self,
-        held: &Held<'_>,
+        held: &Held,
         dirty: &DirtySet,
         report: &mut PushReport,
     ) -> Result<Committed, SyncError> {
@@ -96,7 +96,7 @@ impl Session<'_> {
     }
 
     /// Deletes the objects that no index names any more; returns those that are left.
-    async fn delete_unnamed(&self, plan: &mut PushPlan, held: &Held<'_>, report: &mut PushReport) -> BTreeSet<RelPath> {
+    async fn delete_unnamed(&self, plan: &mut PushPlan, held: &Held, report: &mut PushReport) -> BTreeSet<RelPath> {
         let engine = self.engine;
         let (before, deletes) = (&mut plan.before, std::mem::take(&mut plan.deletes));
         let deletions =

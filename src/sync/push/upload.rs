@@ -27,7 +27,7 @@ pub(super) enum Way<'a> {
     /// None of them may exist.
     Create,
     /// Over what is there, as [`replace::put`] does.
-    Over { before: &'a BTreeMap<RelPath, Before>, held: Option<&'a Held<'a>> },
+    Over { before: &'a BTreeMap<RelPath, Before>, held: Option<&'a Held> },
 }
 
 /// What did not come of an upload.
