@@ -73,6 +73,8 @@ pub(super) struct Observation<'a> {
     pub(super) now: Timestamp,
     /// For how long we have watched the lock without seeing it renewed.
     pub(super) unchanged: Duration,
+    /// Whether this machine remembers having taken it.
+    pub(super) is_remembered: bool,
 }
 
 /// Whether a lock still protects its holder.
@@ -87,21 +89,25 @@ pub enum Verdict {
 }
 
 /// Judges a lock. The hostname is compared before any process is looked up (trap T14): on shared storage the process
-/// number of another machine means nothing here.
+/// number of another machine means nothing here. Other machines may have our name, as clones and containers do: so a
+/// process that is not there condemns a lock at once only if it was certainly taken here, else if it misses a heartbeat too.
 ///
 /// Wall clocks of two machines may disagree, so age alone never condemns a lock: it must also have missed two
 /// heartbeats while we watched, or its whole time to live. A broken body counts as one with the usual time to live.
 pub(super) fn judge(seen: &Observation<'_>, me: &Holder, is_alive: impl Fn(u32) -> bool) -> Verdict {
+    let ttl = seen.body.map_or(TTL, Body::ttl);
+    // A renewal may be slow: half as much again as it takes from one to the next.
+    let missed_heartbeat = seen.unchanged > ttl / 2;
     if let Some(body) = seen.body
         && body.hostname == me.hostname
+        && (seen.is_remembered || missed_heartbeat)
         && !is_alive(body.pid)
     {
         return Verdict::Dead;
     }
-    let ttl = seen.body.map_or(TTL, Body::ttl);
-    let missed_heartbeat = seen.unchanged > ttl * 2 / 3 + Duration::from_secs(1);
     let looks_old = seen.now.since(seen.modified) > ttl;
-    if (looks_old && missed_heartbeat) || seen.unchanged > ttl { Verdict::Expired } else { Verdict::Live }
+    let missed_two = seen.unchanged > ttl * 2 / 3 + Duration::from_secs(1);
+    if (looks_old && missed_two) || seen.unchanged > ttl { Verdict::Expired } else { Verdict::Live }
 }
 
 /// Whether a process of this machine exists.
@@ -129,21 +135,45 @@ mod tests {
         }
     }
 
-    fn verdict(body: Option<&Body>, age_s: i64, unchanged_s: u64, alive: bool) -> Verdict {
-        let seen = Observation {
+    fn seen(body: Option<&Body>, age_s: i64, unchanged_s: u64) -> Observation<'_> {
+        Observation {
             body,
             modified: Timestamp::from_milliseconds(0),
             now: Timestamp::from_milliseconds(age_s * 1000),
             unchanged: Duration::from_secs(unchanged_s),
-        };
-        judge(&seen, &Holder { user: "ana".to_owned(), hostname: "here".to_owned(), pid: 1 }, |_| alive)
+            is_remembered: false,
+        }
+    }
+
+    fn judged(seen: &Observation<'_>, alive: bool) -> Verdict {
+        judge(seen, &Holder { user: "ana".to_owned(), hostname: "here".to_owned(), pid: 1 }, |_| alive)
+    }
+
+    fn verdict(body: Option<&Body>, age_s: i64, unchanged_s: u64, alive: bool) -> Verdict {
+        judged(&seen(body, age_s, unchanged_s), alive)
     }
 
     #[test]
     fn t14_the_process_of_another_machine_is_never_probed() {
         assert_eq!(verdict(Some(&body("there")), 1, 0, false), Verdict::Live);
-        assert_eq!(verdict(Some(&body("here")), 1, 0, false), Verdict::Dead);
-        assert_eq!(verdict(Some(&body("here")), 1, 0, true), Verdict::Live);
+        assert_eq!(verdict(Some(&body("there")), 1, 16, false), Verdict::Live);
+    }
+
+    #[test]
+    fn a_lock_of_a_machine_that_has_our_name_is_live_while_it_is_renewed() {
+        assert_eq!(verdict(Some(&body("here")), 1, 0, false), Verdict::Live);
+        assert_eq!(verdict(Some(&body("here")), 1, 14, false), Verdict::Live);
+        assert_eq!(verdict(Some(&body("here")), 1, 16, false), Verdict::Dead);
+        assert_eq!(verdict(Some(&body("here")), 1, 16, true), Verdict::Live);
+    }
+
+    #[test]
+    fn a_lock_that_a_dead_process_took_here_is_dead_at_once() {
+        let here = body("here");
+        let remembered = Observation { is_remembered: true, ..seen(Some(&here), 1, 0) };
+
+        assert_eq!(judged(&remembered, false), Verdict::Dead);
+        assert_eq!(judged(&remembered, true), Verdict::Live);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod body;
 mod breakglass;
 mod error;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::path::{InvalidPath, RelPath};
 pub use body::{Body, HEARTBEAT, Holder, LOCK_BYTES_MAX, TTL, Verdict};
 pub use breakglass::Broken;
 pub use error::LockError;
+pub use memory::Memory;
 
 /// How long a command waits for a lock unless told otherwise (`SWAMP_LOCK_TIMEOUT_MS`).
 pub const WAIT_DEFAULT: Duration = Duration::from_mins(1);
@@ -205,7 +207,9 @@ impl Lock {
 
     fn is_abandoned(&self, found: &Found, unchanged: Duration) -> bool {
         let (body, modified) = (found.body.as_ref(), found.meta.modified);
-        let seen = body::Observation { body, modified, now: self.clock.now(), unchanged };
+        let is_remembered =
+            body.is_some_and(|body| self.options.memory.as_ref().is_some_and(|memory| memory.is_of(&body.nonce)));
+        let seen = body::Observation { body, modified, now: self.clock.now(), unchanged, is_remembered };
         match body::judge(&seen, &self.holder, body::is_alive) {
             Verdict::Live => false,
             verdict @ (Verdict::Dead | Verdict::Expired) => {
@@ -239,6 +243,9 @@ impl Lock {
     }
 
     fn held(&self, nonce: String, version: Version, at: Duration) -> Held {
+        if let Some(memory) = &self.options.memory {
+            memory.remember(&nonce);
+        }
         let renewal = Mutex::new(Renewal { version, at });
         Held { lock: self.clone(), nonce, renewal, is_lost: AtomicBool::new(false) }
     }
@@ -255,11 +262,13 @@ pub struct Options {
     pub wait_max: Duration,
     /// Cancelled when the command is interrupted.
     pub stop: CancellationToken,
+    /// Where to remember on this machine that it took the lock: what a process of it leaves that dies is taken over at once.
+    pub memory: Option<Memory>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait_max: WAIT_DEFAULT, stop: CancellationToken::new() }
+        Self { wait_max: WAIT_DEFAULT, stop: CancellationToken::new(), memory: None }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::bucket::memory::MemoryBucket;
-use crate::clock::{Sleep, SystemClock, Timestamp};
+use crate::clock::{ManualClock, Sleep, SystemClock, Timestamp};
 
 /// A clock whose sleeps are short, and heard of.
 #[derive(Debug)]
@@ -26,9 +26,10 @@ impl Clock for Heard {
     }
 }
 
-fn lock(clock: Arc<dyn Clock>, bucket: &SharedBucket) -> Lock {
+fn lock(clock: Arc<dyn Clock>, bucket: &SharedBucket, memory: Option<Memory>) -> Lock {
     let holder = Holder { user: "ana".to_owned(), hostname: "here".to_owned(), pid: 0x7000_0000 };
-    Lock::new(Arc::clone(bucket), global_key(None), clock, holder, Options::default())
+    let options = Options { memory, ..Options::default() };
+    Lock::new(Arc::clone(bucket), global_key(None), clock, holder, options)
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn a_lock_is_renewed_while_the_work_computes() {
     let (sender, beats) = mpsc::channel();
     let clock: Arc<dyn Clock> = Arc::new(Heard(SystemClock::new(), sender));
     let bucket: SharedBucket = Arc::new(MemoryBucket::new(Arc::clone(&clock)));
-    let lock = lock(clock, &bucket);
+    let lock = lock(clock, &bucket, None);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
 
     let heard = runtime.expect("a runtime").block_on(lock.hold(async |_| {
@@ -45,4 +46,23 @@ fn a_lock_is_renewed_while_the_work_computes() {
     }));
 
     assert_eq!(heard.expect("held"), 3);
+}
+
+#[tokio::test]
+async fn a_lock_that_this_machine_took_and_left_is_taken_over_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let memory = Memory::new(directory.path().join("lock"));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_milliseconds(0)));
+    let bucket: SharedBucket = Arc::new(MemoryBucket::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let of = |memory| lock(Arc::clone(&clock) as Arc<dyn Clock>, &bucket, memory);
+    drop(of(Some(memory.clone())).acquire().await.expect("taken"));
+    let waited_for = async |memory| {
+        let before = clock.elapsed();
+        drop(of(memory).acquire().await.expect("taken over"));
+        clock.elapsed().saturating_sub(before)
+    };
+    let (remembered, strange) = (waited_for(Some(memory)).await, waited_for(None).await);
+
+    assert!(remembered < Duration::from_secs(1), "{remembered:?}");
+    assert!((HEARTBEAT..TTL).contains(&strange), "{strange:?}");
 }

@@ -219,7 +219,8 @@ impl Repo {
 
     /// Returns a lock of the datastore; `stop` ends waiting for it and working under it.
     pub async fn lock(&self, key: RelPath, stop: &CancellationToken) -> Result<Lock, RepoError> {
-        let options = lock::Options { wait_max: self.environment.lock_timeout(), stop: stop.clone() };
+        let memory = Some(lock::Memory::new(self.paths.state.join("lock-taken")));
+        let options = lock::Options { wait_max: self.environment.lock_timeout(), stop: stop.clone(), memory };
         let holder = Holder::this_process(self.environment.user());
         Ok(Lock::new(self.bucket().await?, key, Arc::clone(&self.clock), holder, options))
     }
