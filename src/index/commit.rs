@@ -320,6 +320,10 @@ impl Index {
                     Change::Upsert(_) => true,
                 });
                 written.version = Some(version);
+            } else if self.lists(&shard).await? {
+                // Nobody deletes a shard that is listed: it was lost, and is made again from what we know of it.
+                warn!(%shard, "shard has disappeared from the datastore; written again");
+                written.version = None;
             } else {
                 // Others emptied it: what it held is gone.
                 written.is_merged |= written.version.take().is_some();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::PartitionKey;
+use crate::bucket::ObjectMeta;
 use crate::path::RelPath;
 
 /// The largest index body we read, in bytes: about a million entries.
@@ -38,6 +39,18 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Returns the entry of an object that nobody describes.
+    pub(super) fn of_found(object: &ObjectMeta) -> Self {
+        Self {
+            key: object.key.clone(),
+            size: object.size,
+            last_modified: object.modified.to_string(),
+            local_mtime: None,
+            sha256: None,
+            extra: Map::new(),
+        }
+    }
+
     /// Whether both describe the same bytes, as far as they tell.
     pub fn is_same_content(&self, size: u64, sha256: &str) -> bool {
         self.size == size && self.sha256.as_deref() == Some(sha256)

@@ -57,9 +57,13 @@ impl Failure for IndexError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Read(source) | Self::Write(source) => source.hint(),
+            Self::Damaged { location, .. } if location.ends_with(".datastore-index.json") => Some(
+                "remove the damaged object, then run `swamp datastore sync --push` on a machine that has the data"
+                    .to_owned(),
+            ),
             Self::Damaged { .. } | Self::MissingShard { .. } => Some(
-                "a machine that has the data can publish it again: remove the damaged object there, then run \
-                 `swamp datastore sync --push`"
+                "`swamp datastore migrate-index` writes missing and damaged shards again; run it on a machine that has \
+                 the data, then `swamp datastore sync --push`"
                     .to_owned(),
             ),
             Self::Unpartitionable { .. } => {

@@ -9,7 +9,7 @@ use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
 use super::mirror::Record;
 use super::remote::{SHARDS_CONCURRENT_MAX, meta_path};
 use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
-use crate::bucket::{self, Body as Payload, PutMode};
+use crate::bucket::{self, Body as Payload, ObjectMeta, PutMode};
 use crate::clock::Timestamp;
 use crate::lock::Held;
 use crate::path::RelPath;
@@ -87,8 +87,14 @@ impl Index {
 
     /// Builds the entries of a place that has files but no index, by listing it. `is_ours` decides by path.
     pub async fn discover(&self, is_ours: impl Fn(&RelPath) -> bool + Send) -> Result<Entries, IndexError> {
+        let found = self.find(is_ours).await?;
+        Ok(found.into_iter().map(|object| (object.key.clone(), Entry::of_found(&object))).collect())
+    }
+
+    /// Lists what `is_ours` says belongs in the index.
+    pub(super) async fn find(&self, is_ours: impl Fn(&RelPath) -> bool + Send) -> Result<Vec<ObjectMeta>, IndexError> {
         let refuse = |key| warn!(key, "unusable key in the datastore");
-        let objects = bucket::list_all(&*self.bucket, None, refuse).await.map_err(IndexError::Read)?;
+        let mut objects = bucket::list_all(&*self.bucket, None, refuse).await.map_err(IndexError::Read)?;
         // In a solo datastore, whole namespaces of others lie beside our files.
         let namespaces: Vec<RelPath> = objects
             .iter()
@@ -96,20 +102,8 @@ impl Index {
             .filter_map(|object| object.key.parent())
             .collect();
         let is_foreign = |path: &RelPath| namespaces.iter().any(|namespace| path.is_within(namespace));
-        let found = objects.into_iter().filter(|object| is_ours(&object.key) && !is_foreign(&object.key));
-        Ok(found
-            .map(|object| {
-                let entry = Entry {
-                    key: object.key.clone(),
-                    size: object.size,
-                    last_modified: object.modified.to_string(),
-                    local_mtime: None,
-                    sha256: None,
-                    extra: serde_json::Map::new(),
-                };
-                (object.key, entry)
-            })
-            .collect())
+        objects.retain(|object| is_ours(&object.key) && !is_foreign(&object.key));
+        Ok(objects)
     }
 }
 

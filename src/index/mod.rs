@@ -11,6 +11,7 @@ mod migrate;
 mod mirror;
 mod partition;
 mod remote;
+mod repair;
 pub(crate) mod replace;
 
 pub use commit::{Change, Commit, Founding};
@@ -20,3 +21,4 @@ pub use migrate::Migrated;
 pub use mirror::{Head, Known, Layout, Mirror, Record, ShardId, Stamp, Verified};
 pub use partition::PartitionKey;
 pub use remote::{Index, Probe, Refreshed, Seen};
+pub use repair::Repaired;

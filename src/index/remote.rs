@@ -138,7 +138,7 @@ impl Index {
     }
 
     /// Finds out the layout without remembering anything.
-    async fn look(&self) -> Result<Seen, IndexError> {
+    pub(super) async fn look(&self) -> Result<Seen, IndexError> {
         let found = bucket::read_if_exists(&*self.bucket, &meta_path(), META_BYTES_MAX).await;
         let found = found.map_err(IndexError::Read)?;
         let meta = found.and_then(|(object, bytes)| Some((Meta::parse(&bytes)?, object.version)));
@@ -267,6 +267,12 @@ impl Index {
             }
         }
         Ok(changed)
+    }
+
+    /// Whether the meta object lists a shard now.
+    pub(super) async fn lists(&self, shard: &ShardId) -> Result<bool, IndexError> {
+        let meta = self.look().await?.meta.filter(|(meta, _)| meta.is_sharded());
+        Ok(meta.is_some_and(|(meta, _)| meta.partition_keys().any(|key| ShardId::Partition(key) == *shard)))
     }
 
     /// Reads one shard, `None` if its object does not exist.

@@ -23,7 +23,7 @@ use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::fsutil::{self, FileError, Staged};
 use crate::index::replace::{self, Before};
-use crate::index::{Change, Entry, Known, Migrated, Probe, Record, ShardId};
+use crate::index::{Change, Entry, Known, Probe, Record, ShardId};
 use crate::lock::Held;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
@@ -168,25 +168,6 @@ impl Engine {
                 .await
             }
         }
-    }
-}
-
-impl Engine {
-    /// Turns a monolithic index into shards, under the lock; a sharded one stays as it is (trap T4).
-    pub async fn migrate_index(&self) -> Result<Migrated, SyncError> {
-        self.within_deadline("migration", async |stop| {
-            let mut session = self.session(stop.clone()).await?;
-            let lock = self.parts.lock.stopping_with(stop);
-            lock.hold(async |held| {
-                if let Probe::Changed(seen) = self.index.probe_directly(session.mirror.head()).await? {
-                    let caught_up = session.catch_up(seen, Depth::Metadata).await?;
-                    self.apply(&caught_up)?;
-                }
-                Ok(self.index.migrate(&mut session.mirror, held, self.parts.clock.now()).await?)
-            })
-            .await
-        })
-        .await
     }
 }
 

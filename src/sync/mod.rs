@@ -16,6 +16,7 @@ mod history;
 mod hydrate;
 mod in_flight;
 mod local;
+mod migrate;
 mod plan;
 mod progress;
 mod pull;

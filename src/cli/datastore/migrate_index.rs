@@ -10,7 +10,8 @@ use crate::cli::report::Outcome;
 /// Split the index of a remote datastore into shards
 ///
 /// A datastore that an old swamp began has one index object, which every push rewrites whole. Shards make pushes and
-/// pulls proportional to what changed. Running it again changes nothing.
+/// pulls proportional to what changed. Running it again changes nothing, except that shards which are missing or damaged
+/// are written again: from what the datastore holds and this machine knows.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  swamp datastore migrate-index")]
 pub(crate) struct MigrateIndexArguments;

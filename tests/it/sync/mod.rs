@@ -9,6 +9,7 @@ mod former;
 mod in_use;
 mod late;
 mod links;
+mod lost;
 mod reshaped;
 mod scripted;
 mod traps;

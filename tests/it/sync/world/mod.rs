@@ -144,6 +144,11 @@ impl World {
         self.delete_where(|found| found == key);
     }
 
+    /// Removes every object whose key has this part.
+    pub(crate) fn remove_objects_of(&self, part: &str) {
+        self.delete_where(|found| found.contains(part));
+    }
+
     pub(crate) fn put_object(&self, key: &str, content: &str) {
         let body = Body::Bytes(content.as_bytes().to_vec().into());
         wait(self.memory.put(&path(key), body, PutMode::Overwrite)).expect("written");

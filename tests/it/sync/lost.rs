@@ -1,0 +1,101 @@
+//! Objects of the index that are lost, damaged or made anew by others: no file is deleted for that, and there is a way back.
+
+use swamp::error::Failure as _;
+
+use super::world::{Machine, World};
+
+fn shard_of(machine: &Machine, model: &str) -> String {
+    format!("infra/_index/data--swamp--file--{}.json", machine.model_id(model))
+}
+
+/// A machine that published two names of one model and one of another, and one that pulled them.
+fn two(world: &World) -> (Machine, Machine) {
+    let (writer, other) = (world.machine("infra", "writer"), world.machine("infra", "other"));
+    writer.put("vpc", "first", "x");
+    writer.put("vpc", "second", "y");
+    writer.put("db", "third", "z");
+    writer.push();
+    other.pull();
+    (writer, other)
+}
+
+#[test]
+fn a_push_that_misses_a_shard_writes_it_again() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    world.remove_object(&shard_of(&writer, "vpc"));
+
+    writer.put("vpc", "later", "w");
+    writer.push();
+    other.pull();
+
+    assert_eq!(other.names(), ["first", "later", "second", "third"]);
+    assert_eq!(other.tree(), writer.tree());
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+/// What the error says helps a machine that has the data and nothing to push.
+fn a_machine_with_the_data_repairs(hurt: impl Fn(&World, &str)) {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    hurt(&world, &shard_of(&writer, "vpc"));
+    let reader = world.machine("infra", "reader");
+
+    let refused = reader.try_pull().expect_err("a shard cannot be read");
+    writer.migrate_index();
+    reader.pull();
+    other.pull();
+
+    assert!(refused.hint().is_some_and(|hint| hint.contains("`swamp datastore migrate-index`")), "{refused:?}");
+    assert_eq!((reader.tree(), other.tree()), (writer.tree(), writer.tree()));
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
+fn a_lost_shard_is_published_again_by_a_machine_that_has_the_data() {
+    a_machine_with_the_data_repairs(World::remove_object);
+}
+
+#[test]
+fn a_damaged_shard_is_published_again_by_a_machine_that_has_the_data() {
+    a_machine_with_the_data_repairs(|world, shard| world.put_object(shard, "{\"version\":1,\"entr"));
+}
+
+#[test]
+fn a_machine_that_never_saw_a_lost_shard_finds_its_files() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    let before = writer.tree();
+    writer.put("vpc", "unseen", "w");
+    writer.push();
+    world.remove_object(&shard_of(&writer, "vpc"));
+
+    other.migrate_index();
+    for machine in [&other, &writer] {
+        machine.pull();
+        machine.push();
+    }
+
+    assert!(writer.tree().len() > before.len());
+    assert_eq!(other.tree(), writer.tree());
+    assert_eq!(other.names(), ["first", "second", "third", "unseen"]);
+}
+
+#[test]
+fn files_that_were_lost_with_their_shard_are_sent_again() {
+    let world = World::namespaced();
+    let (writer, _) = two(&world);
+    let before = writer.tree();
+    let model = writer.model_id("vpc");
+    for part in [format!("{model}.json"), format!("{model}/first/1/"), format!("{model}/second/1/")] {
+        world.remove_objects_of(&part);
+    }
+
+    writer.migrate_index();
+    writer.push();
+
+    let reader = world.machine("infra", "reader");
+    reader.pull();
+    assert_eq!((writer.tree(), reader.tree()), (before.clone(), before));
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
