@@ -47,7 +47,7 @@ impl Session<'_> {
         let head = if is_idle { head.clone() } else { head.to_probe(self.engine.parts.clock.now()) };
         match self.engine.index.probe(&head).await? {
             Probe::Unchanged => {}
-            Probe::Changed(seen) if seen.layout() == Layout::Absent && self.mirror.head().layout != Layout::Absent => {
+            Probe::Changed(seen) if is_gone(self.mirror.head(), &seen) => {
                 self.forget_everything()?;
                 return Box::pin(self.push_in(rounds_left, report)).await;
             }
@@ -85,7 +85,7 @@ impl Session<'_> {
         Ok(report)
     }
 
-    /// The datastore was emptied behind our back: this cache publishes all it has.
+    /// The datastore was emptied behind our back, or given another index: this cache publishes all it has.
     fn forget_everything(&mut self) -> Result<(), SyncError> {
         warn!("the index has disappeared from the datastore; publishing everything this cache holds");
         let shards: Vec<ShardId> = self.mirror.head().shards().collect();
@@ -101,5 +101,14 @@ impl Session<'_> {
         self.engine.apply(&caught_up)?;
         report.caught_up.add(caught_up);
         Ok(())
+    }
+}
+
+/// Whether there is no index any more, or shards were replaced by a monolith: other swamps do that when they move or repair
+/// what a namespace holds.
+fn is_gone(known: &Head, seen: &Seen) -> bool {
+    match (known.layout, seen.layout()) {
+        (Layout::Monolith | Layout::Sharded, Layout::Absent) | (Layout::Sharded, Layout::Monolith) => true,
+        (Layout::Absent, _) | (_, Layout::Sharded) | (Layout::Monolith, Layout::Monolith) => false,
     }
 }

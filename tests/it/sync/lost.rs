@@ -4,6 +4,8 @@ use swamp::error::Failure as _;
 
 use super::world::{Machine, World};
 
+const MONOLITH: &str = "infra/.datastore-index.json";
+
 fn shard_of(machine: &Machine, model: &str) -> String {
     format!("infra/_index/data--swamp--file--{}.json", machine.model_id(model))
 }
@@ -98,4 +100,28 @@ fn files_that_were_lost_with_their_shard_are_sent_again() {
     reader.pull();
     assert_eq!((writer.tree(), reader.tree()), (before.clone(), before));
     assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
+fn a_monolith_that_replaced_the_shards_is_adopted_by_a_push() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    let before = writer.tree();
+    // As others repair a namespace: what is found becomes a monolith without hashes, and the list of shards is deleted.
+    world.put_object(MONOLITH, &world.discovered("infra"));
+    world.remove_object("infra/_index/_meta.json");
+
+    let refused = writer.try_pull().expect_err("these shards are gone");
+    writer.push();
+    other.push();
+    writer.put("vpc", "later", "w");
+    writer.push();
+    other.pull();
+
+    let is_helpful = refused.hint().is_some_and(|hint| hint.contains("`swamp datastore sync --push`"));
+    assert!(is_helpful, "{refused:?}");
+    assert!(before.keys().all(|file| writer.tree().contains_key(file)));
+    assert_eq!(other.names(), ["first", "later", "second", "third"]);
+    assert_eq!(other.tree(), writer.tree());
+    assert!(other.migrate_index().is_new);
 }

@@ -208,6 +208,19 @@ impl World {
         serde_json::from_slice(&self.object(key).expect(key)).expect("JSON")
     }
 
+    /// The monolith of what lies in the bucket, as one that has never seen an index describes it.
+    pub(crate) fn discovered(&self, namespace: &str) -> String {
+        let mut entries = serde_json::Map::new();
+        for (key, size) in self.keys_and_sizes() {
+            let path = key.strip_prefix(&format!("{namespace}/")).filter(|path| !path.starts_with("_index/"));
+            if let Some(path) = path {
+                let entry = serde_json::json!({"key": path, "size": size, "lastModified": "2026-01-01T00:00:00.000Z"});
+                entries.insert(path.to_owned(), entry);
+            }
+        }
+        serde_json::json!({"version": 1, "lastPulled": "2026-01-01T00:00:00.000Z", "entries": entries}).to_string()
+    }
+
     pub(crate) fn exported_names(&self, namespace: &str) -> Vec<String> {
         let export = self.json(&format!("{namespace}/.catalog-export.json"));
         let rows = export.as_array().expect("rows").iter();
