@@ -1,7 +1,7 @@
 //! Writing `.catalog-export.json` of our own namespace.
 //!
-//! The form is the one upstream writes, byte for byte: an array of rows in `seq` order, two spaces of indentation, tags
-//! as JSON inside a text, a newline at the end.
+//! The form is the one upstream writes: an array of rows, two spaces of indentation, tags as JSON inside a text, a newline at
+//! the end. Rows are in the order of their keys, so that all machines that have the same rows write the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,7 +20,11 @@ use crate::namespace::Namespace;
 
 const EXPORT: &str = "export";
 
-const ROWS: &str = concat!("SELECT ", columns!(), " FROM catalog WHERE namespace = ?1 ORDER BY seq");
+const ROWS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM catalog WHERE namespace = ?1 ORDER BY type_normalized, model_id, data_name, version"
+);
 
 const STEPS: &str = "SELECT step_name, version FROM catalog \
      WHERE namespace = ?1 AND type_normalized = ?2 AND model_id = ?3 AND data_name = ?4";

@@ -86,6 +86,15 @@ impl Fixture {
     }
 }
 
+/// Returns the texts of an export's rows, sorted: readers take them in any order.
+fn rows_of(export: &[u8]) -> Vec<&str> {
+    let text = std::str::from_utf8(export).expect("UTF-8");
+    let rows = text.strip_prefix("[\n  {\n").and_then(|text| text.strip_suffix("\n  }\n]\n")).expect("a list of rows");
+    let mut rows: Vec<&str> = rows.split("\n  },\n  {\n").collect();
+    rows.sort_unstable();
+    rows
+}
+
 fn namespace(slug: &str) -> Namespace {
     slug.parse().expect("a namespace")
 }

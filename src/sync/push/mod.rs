@@ -63,7 +63,7 @@ impl Session<'_> {
         // Catching up or renumbering may have changed what the catalog says.
         let is_export_due = self.engine.is_export_due()?;
         report.strays = std::mem::take(&mut plan.strays);
-        if !plan.is_empty() || is_export_due {
+        if !plan.is_empty() || (is_export_due && !self.is_export_published(&plan)?) {
             // Planned anew under the lock, which must be renewed meanwhile: no time to read large files.
             self.hashed = std::mem::take(&mut plan.writes);
             self.hashed.append(&mut plan.verified);

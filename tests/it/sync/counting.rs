@@ -24,6 +24,20 @@ fn a_push_with_nothing_to_do_costs_one_request() {
 }
 
 #[test]
+fn a_machine_that_only_pulled_does_not_publish_the_catalog_again() {
+    let world = World::namespaced();
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    for (model, name) in [("vpc", "zebra"), ("db", "state"), ("vpc", "ant"), ("vpc", "zebra")] {
+        writer.put(model, name, "x");
+        writer.push();
+    }
+    reader.pull();
+
+    assert_eq!(world.requests_of(|| assert!(!reader.push().exported)), 1);
+    assert_eq!(world.requests_of(|| drop(reader.push())), 1);
+}
+
+#[test]
 fn solo_pulls_and_pushes_with_nothing_to_do_cost_one_request() {
     let world = World::solo();
     let writer = world.solo_machine("writer");
