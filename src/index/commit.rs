@@ -175,7 +175,7 @@ impl Commit<'_> {
             .collect();
         partitions.sort();
         partitions.dedup();
-        let mut meta = Meta { version: 2, partitions, commit_seq: head.commit_seq, extra: serde_json::Map::new() };
+        let mut meta = Meta { version: 2, partitions, commit_seq: head.commit_seq, extra: head.meta_extra.clone() };
         let mut expected = head.meta.clone();
         let mut is_merged = self.staged.values().any(|written| written.is_merged);
         for _ in 0..ATTEMPTS_MAX {
@@ -201,6 +201,7 @@ impl Commit<'_> {
             if let Some(theirs) = found.and_then(|(_, bytes)| Meta::parse(&bytes)) {
                 meta.commit_seq = meta.commit_seq.max(theirs.commit_seq);
                 // What our head remembers besides is no source: others may have removed it.
+                meta.extra = theirs.extra;
                 meta.partitions = theirs.partitions;
                 meta.partitions.extend(self.staged.keys().filter(|shard| !emptied(shard)).map(ShardId::to_string));
                 meta.partitions.sort();
@@ -236,7 +237,7 @@ impl Commit<'_> {
             Err(BucketError::Precondition { .. }) => return Err(IndexError::Contended { attempts: 1 }),
             Err(error) => return Err(IndexError::Write(error)),
         };
-        match self.write_advisory(&written.entries, head.meta.as_ref()).await {
+        match self.write_advisory(&written.entries, head).await {
             Ok(meta) => head.meta = Some(meta),
             Err(error) => warn!(%error, "advisory shards not written"),
         }
@@ -244,8 +245,8 @@ impl Commit<'_> {
         Ok(())
     }
 
-    async fn write_advisory(&self, entries: &Entries, known: Option<&Version>) -> Result<Version, BucketError> {
-        let is_first = known.is_none();
+    async fn write_advisory(&self, entries: &Entries, head: &Head) -> Result<Version, BucketError> {
+        let is_first = head.meta.is_none();
         let mut groups: BTreeMap<PartitionKey, Entries> = BTreeMap::new();
         for (path, entry) in entries {
             if let Some(key) = PartitionKey::of(path) {
@@ -266,8 +267,8 @@ impl Commit<'_> {
         for key in self.touched.iter().filter(|key| !groups.contains_key(key)) {
             replace::delete(&*self.index.bucket, &key.to_path(), Before::Unknown, self.held).await?;
         }
-        let meta = Meta { version: 1, partitions, commit_seq: None, extra: serde_json::Map::new() };
-        let before = known.cloned().map_or(Before::Absent, Before::Version);
+        let meta = Meta { version: 1, partitions, commit_seq: None, extra: head.meta_extra.clone() };
+        let before = head.meta.clone().map_or(Before::Absent, Before::Version);
         let payload = Payload::Bytes(meta.to_bytes().into());
         replace::put(&*self.index.bucket, &meta_path(), payload, before, Some(self.held)).await
     }

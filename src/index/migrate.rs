@@ -45,6 +45,7 @@ impl Index {
         let mut new_head = Head::new(Layout::Sharded);
         new_head.commit_seq = Some(1);
         new_head.is_hydrated = head.is_hydrated;
+        new_head.meta_extra.clone_from(&head.meta_extra);
         held.check()?;
         let writes = records.iter().map(|(key, record)| async move {
             let payload = Payload::Bytes(shard_bytes(&record.entries).into());
@@ -59,7 +60,7 @@ impl Index {
         held.check()?;
         let partitions: Vec<String> = records.keys().map(|key| key.as_str().to_owned()).collect();
         let meta =
-            Meta { version: 2, partitions: partitions.clone(), commit_seq: Some(1), extra: serde_json::Map::new() };
+            Meta { version: 2, partitions: partitions.clone(), commit_seq: Some(1), extra: head.meta_extra.clone() };
         let mode = head.meta.clone().map_or(PutMode::Create, PutMode::Update);
         let payload = Payload::Bytes(meta.to_bytes().into());
         let version = self.bucket.put(&meta_path(), payload, mode).await.map_err(IndexError::Write)?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::entry::{self, Entries, INDEX_BYTES_MAX};
 use super::{Founding, IndexError, PartitionKey};
@@ -109,6 +110,9 @@ pub struct Head {
     pub commit_seq: Option<u64>,
     /// Whether content was fetched too, not only metadata.
     pub is_hydrated: bool,
+    /// What others added to the meta object.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(super) meta_extra: Map<String, Value>,
     shards: BTreeMap<String, Version>,
     /// When a listing told which shards had changed, in milliseconds since 1970; listings of some stores lag behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]

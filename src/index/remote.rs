@@ -213,6 +213,7 @@ impl Index {
         let old = mirror.head();
         let mut head = Head::new(seen.layout);
         head.meta = seen.meta.as_ref().map(|(_, version)| version.clone());
+        head.meta_extra = seen.meta.as_ref().map(|(meta, _)| meta.extra.clone()).unwrap_or_default();
         let wanted = match (&seen.layout, &seen.meta) {
             (Layout::Absent, _) => Vec::new(),
             (Layout::Monolith, _) => vec![ShardId::Monolith],

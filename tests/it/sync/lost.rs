@@ -125,3 +125,19 @@ fn a_monolith_that_replaced_the_shards_is_adopted_by_a_push() {
     assert_eq!(other.tree(), writer.tree());
     assert!(other.migrate_index().is_new);
 }
+
+#[test]
+fn what_others_added_to_the_list_of_shards_survives_a_push() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    let mut meta = world.meta("infra");
+    meta["lastCompacted"] = "yesterday".into();
+    world.put_object("infra/_index/_meta.json", &meta.to_string());
+
+    writer.put("vpc", "first", "xx");
+    writer.push();
+    other.put("db", "third", "zz");
+    other.push();
+
+    assert_eq!(world.meta("infra")["lastCompacted"], "yesterday");
+}

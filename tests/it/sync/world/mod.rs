@@ -208,6 +208,11 @@ impl World {
         serde_json::from_slice(&self.object(key).expect(key)).expect("JSON")
     }
 
+    /// The list of shards.
+    pub(crate) fn meta(&self, namespace: &str) -> serde_json::Value {
+        self.json(&format!("{namespace}/_index/_meta.json"))
+    }
+
     /// The monolith of what lies in the bucket, as one that has never seen an index describes it.
     pub(crate) fn discovered(&self, namespace: &str) -> String {
         let mut entries = serde_json::Map::new();
