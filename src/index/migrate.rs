@@ -9,7 +9,7 @@ use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
 use super::mirror::Record;
 use super::remote::{SHARDS_CONCURRENT_MAX, meta_path};
 use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
-use crate::bucket::{self, Body as Payload, ObjectMeta, PutMode};
+use crate::bucket::{self, Body as Payload, ObjectMeta, PutMode, Version};
 use crate::clock::Timestamp;
 use crate::lock::Held;
 use crate::path::RelPath;
@@ -41,6 +41,12 @@ impl Index {
             return Ok(Migrated { is_new: false, partitions: Vec::new(), commit_seq: 0 });
         }
         let whole = mirror.record(&ShardId::Monolith)?;
+        if whole.entries.is_empty() && head.meta.is_none() {
+            let partitions = self.left_shards().await?;
+            if !partitions.is_empty() {
+                return self.migrate_to_left(partitions, &head, held, now).await;
+            }
+        }
         let records = split(&whole)?;
         let mut new_head = Head::new(Layout::Sharded);
         new_head.commit_seq = Some(1);
@@ -57,14 +63,8 @@ impl Index {
         for (key, version) in &written {
             new_head.set_shard(&ShardId::Partition((*key).clone()), Some(version.clone()));
         }
-        held.check()?;
         let partitions: Vec<String> = records.keys().map(|key| key.as_str().to_owned()).collect();
-        let meta =
-            Meta { version: 2, partitions: partitions.clone(), commit_seq: Some(1), extra: head.meta_extra.clone() };
-        let mode = head.meta.clone().map_or(PutMode::Create, PutMode::Update);
-        let payload = Payload::Bytes(meta.to_bytes().into());
-        let version = self.bucket.put(&meta_path(), payload, mode).await.map_err(IndexError::Write)?;
-        new_head.meta = Some(version);
+        new_head.meta = Some(self.write_first_meta(&partitions, &head, held).await?);
         if head.layout == Layout::Monolith {
             self.touch_monolith(&whole.entries, now).await;
         }
@@ -76,6 +76,49 @@ impl Index {
         mirror.set_head(new_head)?;
         mirror.set_record(&ShardId::Monolith, &Record::default())?;
         Ok(Migrated { is_new: true, partitions, commit_seq: 1 })
+    }
+
+    /// Returns the readable shards beside a monolith that says nothing, in byte order: somebody lost the list of them.
+    async fn left_shards(&self) -> Result<Vec<String>, IndexError> {
+        let below = RelPath::from_trusted("_index".to_owned());
+        let refuse = |key| warn!(key, "unusable key in the index");
+        let objects = bucket::list_all(&*self.bucket, Some(&below), refuse).await.map_err(IndexError::Read)?;
+        let looks = objects.iter().filter_map(|object| PartitionKey::from_path(&object.key)).map(|key| async move {
+            match self.read_shard(&ShardId::Partition(key.clone())).await {
+                Ok(found) => Ok(found.filter(|(body, _)| !body.entries.is_empty()).map(|_| key.as_str().to_owned())),
+                Err(error @ IndexError::Damaged { .. }) => {
+                    warn!(%error, "damaged shard left out of the index");
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        });
+        let looks: Vec<_> = stream::iter(looks).buffer_unordered(SHARDS_CONCURRENT_MAX).try_collect().await?;
+        let mut partitions: Vec<String> = looks.into_iter().flatten().collect();
+        partitions.sort();
+        Ok(partitions)
+    }
+
+    /// Lists shards that are there already. The mirror stays as it is: the next look finds them, here as elsewhere.
+    async fn migrate_to_left(
+        &self,
+        partitions: Vec<String>,
+        head: &Head,
+        held: &Held,
+        now: Timestamp,
+    ) -> Result<Migrated, IndexError> {
+        self.write_first_meta(&partitions, head, held).await?;
+        self.touch_monolith(&Entries::new(), now).await;
+        Ok(Migrated { is_new: true, partitions, commit_seq: 1 })
+    }
+
+    async fn write_first_meta(&self, partitions: &[String], head: &Head, held: &Held) -> Result<Version, IndexError> {
+        held.check()?;
+        let (partitions, extra) = (partitions.to_owned(), head.meta_extra.clone());
+        let meta = Meta { version: 2, partitions, commit_seq: Some(1), extra };
+        let mode = head.meta.clone().map_or(PutMode::Create, PutMode::Update);
+        let payload = Payload::Bytes(meta.to_bytes().into());
+        self.bucket.put(&meta_path(), payload, mode).await.map_err(IndexError::Write)
     }
 
     /// Writes the monolith once more: a reader that remembers its state looks again and finds the shards (trap T28).

@@ -39,6 +39,11 @@ impl PartitionKey {
         (key.segments().count() == 2 && !matches!(name, "" | "_meta")).then(|| Self(name.to_owned()))
     }
 
+    /// Returns the shard that an object is, `None` for other objects.
+    pub(super) fn from_path(path: &RelPath) -> Option<Self> {
+        Self::from_remote(path.as_str().strip_prefix(DIRECTORY)?.strip_suffix(EXTENSION)?)
+    }
+
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -127,6 +127,24 @@ fn a_monolith_that_replaced_the_shards_is_adopted_by_a_push() {
 }
 
 #[test]
+fn shards_beside_a_monolith_that_says_nothing_are_kept_by_a_migration() {
+    let world = World::namespaced();
+    let (writer, _) = two(&world);
+    world.remove_object("infra/_index/_meta.json");
+    world.put_object(MONOLITH, r#"{"version":1,"lastPulled":"2026-01-01T00:00:00.000Z","entries":{}}"#);
+    world.put_object("infra/_index/data--damaged.json", "{");
+    let fresh = world.machine("infra", "fresh");
+
+    let migrated = fresh.migrate_index();
+    fresh.pull();
+
+    assert!(migrated.is_new);
+    assert!(!migrated.partitions.contains(&"data--damaged".to_owned()), "{migrated:?}");
+    assert_eq!(fresh.tree(), writer.tree());
+    assert_eq!(fresh.names(), ["first", "second", "third"]);
+}
+
+#[test]
 fn what_others_added_to_the_list_of_shards_survives_a_push() {
     let world = World::namespaced();
     let (writer, other) = two(&world);
