@@ -20,6 +20,7 @@ use super::relayed::Relayed;
 use super::summary::{CatalogOutcome, Pulled, Pushed};
 use crate::data::layout::Artifact;
 use crate::data::name::VersionNumber;
+use crate::data::store::Restated;
 use crate::fsutil::FileError;
 use crate::namespace::Namespace;
 use crate::repo::{EngineOptions, Repo, RepoError};
@@ -43,8 +44,8 @@ pub trait Exchange: Send + Sync + fmt::Debug {
     /// Fetches the catalogs of some namespaces, of all others if there are none. A failure of one leaves the others.
     async fn pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, Relayed>;
 
-    /// Hears of contents of versions that may have been written in place.
-    fn edited(&self, contents: &BTreeSet<(Artifact, VersionNumber)>) -> Result<(), Relayed>;
+    /// Hears of the content of a version that may have been written in place.
+    fn edited(&self, artifact: &Artifact, version: VersionNumber) -> Result<Restated, Relayed>;
 
     /// Reads some data names again, and all that `is_affected` picks; whatever is needed if nothing is named. Returns
     /// whether rows changed.
@@ -147,12 +148,9 @@ impl Exchange for RepoExchange {
         self.try_pull_catalogs(namespaces).await.map_err(|error| Relayed::of(&error))
     }
 
-    fn edited(&self, contents: &BTreeSet<(Artifact, VersionNumber)>) -> Result<(), Relayed> {
-        for (artifact, version) in contents {
-            let restated = self.repo.store().restate(artifact, *version);
-            restated.map_err(|error| Relayed::of(&RepoError::from(error)))?;
-        }
-        Ok(())
+    fn edited(&self, artifact: &Artifact, version: VersionNumber) -> Result<Restated, Relayed> {
+        let restated = self.repo.store().restate(artifact, version);
+        restated.map_err(|error| Relayed::of(&RepoError::from(error)))
     }
 
     fn read_again(

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::fsutil::{self, Durability, FileError, Staged};
 
@@ -48,12 +49,17 @@ impl Store {
 
     pub(super) fn replace_metadata(&self, artifact: &Artifact, metadata: &Metadata) -> Result<(), StoreError> {
         let path = artifact.path(Part::Metadata(metadata.version)).under(&self.root);
-        let mut staged = Staged::new(&self.staging)?;
-        staged.file().write_all(metadata.to_yaml().as_bytes()).map_err(FileError::at("write", &path))?;
-        staged.file().sync_all().map_err(FileError::at("sync", &path))?;
-        if fsutil::install_beside(staged, &path, Durability::Synced)? {
+        if fsutil::install_beside(self.stage(&path, &metadata.to_yaml())?, &path, Durability::Synced)? {
             return Ok(());
         }
         Err(self.version_not_found(artifact, metadata.version)?)
+    }
+
+    /// Prepares what is to be the text of a file.
+    pub(super) fn stage(&self, path: &Path, text: &str) -> Result<Staged, StoreError> {
+        let mut staged = Staged::new(&self.staging)?;
+        staged.file().write_all(text.as_bytes()).map_err(FileError::at("write", path))?;
+        staged.file().sync_all().map_err(FileError::at("sync", path))?;
+        Ok(staged)
     }
 }

@@ -34,6 +34,7 @@ pub use error::{MarkError, StoreError};
 pub use gc::{Collected, Expired, ExpiryReason, Garbage, GcMode, RunExists};
 pub use read::{RENAME_HOPS_MAX, Resolved};
 pub use rename::Renamed;
+pub use restate::Restated;
 pub use save::{Content, Draft, Saved};
 
 /// Hears which directory is about to change.

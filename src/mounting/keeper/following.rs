@@ -6,6 +6,7 @@ use std::path::Path;
 use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, LISTEN_PERIOD, State};
 use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
+use crate::data::store::Restated;
 use crate::mounting::schedule::Span;
 use crate::mounting::watch::{Look, WATCH_PERIOD};
 use crate::path::RelPath;
@@ -60,13 +61,7 @@ impl State {
         for path in std::mem::take(&mut self.names) {
             self.look_at(path, now);
         }
-        let edited = std::mem::take(&mut self.edited);
-        if !edited.is_empty()
-            && let Err(error) = self.parts.exchange.edited(&edited)
-        {
-            tracing::warn!(error = error.to_line(), "metadata do not follow a content");
-            self.links.failures.note("follow", "", None, &error.to_line());
-        }
+        self.restate();
         if self.affected.is_empty() {
             return;
         }
@@ -79,6 +74,21 @@ impl State {
         let took = self.now().saturating_sub(now);
         if took > FOLLOW_DELAY / FOLLOW_SHARE {
             self.follow_at = Some(self.now() + took * FOLLOW_SHARE);
+        }
+    }
+
+    /// Makes metadata follow the contents that were written in place; those that somebody is writing follow when that is over,
+    /// of which we are told.
+    fn restate(&mut self) {
+        for (artifact, version) in std::mem::take(&mut self.edited) {
+            match self.parts.exchange.edited(&artifact, version) {
+                Ok(Restated::Unchanged | Restated::Changed) => {}
+                Ok(Restated::Busy) => drop(self.edited.insert((artifact, version))),
+                Err(error) => {
+                    tracing::warn!(error = error.to_line(), "metadata do not follow a content");
+                    self.links.failures.note("follow", "", None, &error.to_line());
+                }
+            }
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) struct State {
     /// What other processes had recorded when we looked last, and when we look again.
     pub(super) heard: Option<u64>,
     pub(super) listen_at: Duration,
-    /// Contents of versions that were written in place.
+    /// Contents of versions that were written in place, and whose metadata do not follow yet.
     pub(super) edited: BTreeSet<(Artifact, VersionNumber)>,
 }
 

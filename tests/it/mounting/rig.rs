@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use swamp::clock::{Clock, SystemClock};
 use swamp::data::layout::Artifact;
 use swamp::data::name::VersionNumber;
+use swamp::data::store::Restated;
 use swamp::mounting::control::{Answer, Verb};
 use swamp::mounting::{
     Admission, Catalogs, Exchange, Flushed, Keeper, KeeperParts, Links, Phase, Pulled, Pushed, Pushes, Recorder,
@@ -77,8 +78,8 @@ impl Exchange for OfEngine {
         Ok(Catalogs { outcomes: pulled.into_iter().map(Into::into).collect(), failures: Vec::new() })
     }
 
-    fn edited(&self, _: &BTreeSet<(Artifact, VersionNumber)>) -> Result<(), Relayed> {
-        Ok(())
+    fn edited(&self, _: &Artifact, _: VersionNumber) -> Result<Restated, Relayed> {
+        Ok(Restated::Unchanged)
     }
 
     fn read_again(

@@ -1,7 +1,10 @@
 //! Renames, renumbering, garbage.
 
+use std::io::Write as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::data::layout::Part;
 use crate::data::period::GarbageCollection;
 use crate::data::testing::{Bed, artifact, draft, number};
 use crate::error::{Failure as _, Kind};
@@ -196,17 +199,71 @@ fn metadata_follow_a_content_that_was_edited_in_place() {
     let bed = Bed::new();
     let artifact = artifact("state");
     bed.save(&artifact, b"before");
-    let raw = artifact.path(crate::data::layout::Part::Raw(number(1)));
-    assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), None);
+    let raw = artifact.path(Part::Raw(number(1)));
+    assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), Restated::Unchanged);
     bed.clock.advance(Duration::from_secs(5));
 
     bed.plant(raw.as_str(), "after!");
-    let changes = bed.store.restate(&artifact, number(1)).expect("restated");
+    let restated = bed.store.restate(&artifact, number(1)).expect("restated");
 
     let metadata = bed.store.latest(&artifact).expect("read").expect("there");
-    assert!(changes.is_some());
+    assert_eq!(restated, Restated::Changed);
     assert_eq!((metadata.size, metadata.created_at), (Some(6), "2026-08-22T10:15:35.123Z".parse().expect("a time")));
     assert_eq!(metadata.checksum, Some(crate::fsutil::digest_bytes(b"after!").sha256));
-    assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), None);
-    assert_eq!(bed.store.restate(&artifact, number(7)).expect("looked at"), None);
+    assert_eq!(bed.store.restate(&artifact, number(1)).expect("looked at"), Restated::Unchanged);
+    assert_eq!(bed.store.restate(&artifact, number(7)).expect("looked at"), Restated::Unchanged);
+    assert_eq!(bed.store.restate(&self::artifact("none"), number(1)).expect("looked at"), Restated::Unchanged);
+}
+
+/// Writes to metadata at the moment they are about to be replaced.
+#[derive(Debug)]
+struct Editor {
+    path: PathBuf,
+    /// What it writes, the last first.
+    texts: Mutex<Vec<String>>,
+}
+
+impl MarkDirty for Editor {
+    fn mark_dirty(&self, _directory: &RelPath) -> Result<(), MarkError> {
+        if let Some(text) = self.texts.lock().expect("not poisoned").pop() {
+            fs::File::create(&self.path).and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
+        }
+        Ok(())
+    }
+}
+
+/// Edits the content of a version, then its metadata while they follow; returns what became of that and what they are.
+fn restated_beside_an_editor(texts: impl FnOnce(&str) -> Vec<String>) -> (Restated, String) {
+    let bed = Bed::new();
+    let artifact = artifact("state");
+    bed.save(&artifact, b"before");
+    bed.plant(artifact.path(Part::Raw(number(1))).as_str(), "after!");
+    let path = artifact.path(Part::Metadata(number(1)));
+    let texts = Mutex::new(texts(&bed.read(path.as_str())));
+    let editor = Editor { path: path.under(&bed.root()), texts };
+    let store = Store::new(&bed.root(), bed.directory.path(), Arc::new(editor), Arc::clone(&bed.clock) as _);
+
+    let restated = store.restate(&artifact, number(1)).expect("restated");
+
+    (restated, bed.read(path.as_str()))
+}
+
+#[test]
+fn what_somebody_writes_to_metadata_while_they_follow_is_kept() {
+    let (restated, text) = restated_beside_an_editor(|text| vec![format!("{text}# by hand\nmine: \"1\"\n")]);
+
+    let metadata = crate::data::metadata::Metadata::parse(text.as_bytes()).expect("metadata");
+    assert_eq!((restated, metadata.size), (Restated::Changed, Some(6)));
+    assert_eq!(metadata.checksum, Some(crate::fsutil::digest_bytes(b"after!").sha256));
+    assert!(text.contains("# by hand\nmine: \"1\"\n"), "{text}");
+}
+
+#[test]
+fn metadata_that_somebody_is_writing_are_left_alone() {
+    let half = "id: \"0";
+
+    let (restated, text) = restated_beside_an_editor(|_| vec![half.to_owned()]);
+    let (kept_busy, _) = restated_beside_an_editor(|text| (0..9).map(|line| format!("{text}# {line}\n")).collect());
+
+    assert_eq!((restated, text.as_str(), kept_busy), (Restated::Busy, half, Restated::Busy));
 }
