@@ -17,6 +17,7 @@ pub use diagnosis::{Device, Diagnosis, diagnose};
 pub use error::{MountError, ServeError};
 pub use guardian::{guard, tell};
 pub use notifier::Notifier;
+pub use preflight::is_dead;
 
 pub(crate) use abort::abort;
 pub(crate) use attach::attach;

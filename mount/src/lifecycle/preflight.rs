@@ -72,8 +72,8 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(path)?.next().is_none())
 }
 
-/// Says whether nobody serves a mount any more. One that does not answer may still be served.
-pub(super) fn is_dead(mounted: &Mounted) -> bool {
+/// Says whether nobody serves a mount any more. One that does not answer, or not to us, may still be served.
+pub fn is_dead(mounted: &Mounted) -> bool {
     let path = mounted.mountpoint.clone();
     let ask = move || rustix::fs::statx(CWD, &path, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS).err();
     matches!(within(ANSWER_MAX, ask), Some(Some(Errno::NOTCONN | Errno::CONNABORTED)))

@@ -1,5 +1,6 @@
 //! What can go wrong with a mount as a command.
 
+use std::io;
 use std::path::PathBuf;
 
 use swamp::error::{Failure, Kind};
@@ -12,6 +13,8 @@ pub(super) enum MountFailure {
     NotRemote { left: Flushed },
     #[error("nothing of ours is mounted at `{}`", .mountpoint.display())]
     NotMounted { mountpoint: PathBuf },
+    #[error("the mount at `{}` by `{holder}` is not dead, and does not say where its process answers", .mountpoint.display())]
+    Silent { mountpoint: PathBuf, holder: String, source: io::Error },
     #[error("`{}` and the cache `{}` lie within each other", .mountpoint.display(), .cache.display())]
     Overlap { mountpoint: PathBuf, cache: PathBuf },
     #[error("the process in the background ended before the mount answered")]
@@ -41,7 +44,8 @@ fn not_remote(left: &Flushed) -> String {
 impl Failure for MountFailure {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotRemote { .. } | Self::NotStarted => Kind::Unavailable,
+            Self::Silent { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Kind::Denied,
+            Self::NotRemote { .. } | Self::NotStarted | Self::Silent { .. } => Kind::Unavailable,
             Self::NotMounted { .. } => Kind::NotFound,
             Self::Overlap { .. } => Kind::Invalid,
             Self::Mechanism { kind, .. } => *kind,
@@ -54,6 +58,13 @@ impl Failure for MountFailure {
                 Some("nothing is lost; the next `swamp mount` or `swamp datastore sync` sends it".to_owned())
             }
             Self::NotMounted { .. } => None,
+            Self::Silent { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("it belongs to another user, who can run `swamp unmount`".to_owned())
+            }
+            Self::Silent { .. } => Some(
+                "its process may be paused or busy: let it go on (`kill -CONT`), or run `swamp unmount` in its repository"
+                    .to_owned(),
+            ),
             Self::Overlap { .. } => Some("mount somewhere else".to_owned()),
             Self::NotStarted => Some("its messages are above, or in the log file".to_owned()),
             Self::Mechanism { hint, .. } => hint.clone(),

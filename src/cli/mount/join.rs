@@ -1,6 +1,7 @@
 //! Where the file system itself is joined to everything else; nothing above knows how it is made.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use swamp::fsutil::FileError;
 use swamp::mounting::{Admission, Links, MountFacts, MountReports, Recorder};
 use swamp::repo::Repo;
 use swamp::tree::{Datastore, MountedTree, Reports, TreeParts};
-use swamp_mount::{Access, MountError, Options, Passthrough, Transfer, Unmounted, Waited, Writable};
+use swamp_mount::{Access, MountError, Mounted, Options, Passthrough, Transfer, Unmounted, Waited, Writable};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -156,13 +157,19 @@ fn kind_of(error: &MountError) -> Kind {
     }
 }
 
-/// Detaches a mount of ours that nobody serves; returns whether there was one.
-pub(super) fn detach(mountpoint: &Path) -> Result<bool, Failed> {
+/// Takes a mount of ours away if nobody serves it any more, and returns what it was of. If it is not dead, `silence` is why it
+/// does not say where its process answers.
+pub(super) fn take_away(mountpoint: &Path, silence: io::Error) -> Result<String, Failed> {
     let failed = || FileError::at("unmount", mountpoint);
-    let Some(mounted) = swamp_mount::mounted_at(mountpoint).map_err(failed())? else { return Ok(false) };
-    if !mounted.is_ours() {
-        return Ok(false);
+    let mounted = swamp_mount::mounted_at(mountpoint).map_err(failed())?.filter(Mounted::is_ours);
+    let Some(mounted) = mounted else {
+        return Err(MountFailure::NotMounted { mountpoint: mountpoint.to_owned() }.into());
+    };
+    // What is dead says so at once.
+    if silence.kind() == io::ErrorKind::TimedOut || !swamp_mount::is_dead(&mounted) {
+        let (mountpoint, holder) = (mountpoint.to_owned(), mounted.source);
+        return Err(MountFailure::Silent { mountpoint, holder, source: silence }.into());
     }
     swamp_mount::detach(&mounted).map_err(failed())?;
-    Ok(true)
+    Ok(mounted.source)
 }

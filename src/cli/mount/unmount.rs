@@ -1,5 +1,6 @@
 //! `swamp unmount`: pushes what is left, then takes the mount away.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -37,15 +38,18 @@ pub(crate) async fn run(arguments: UnmountArguments, context: &Context) -> Outco
     };
     let is_meant = |server: &Server| asked.as_ref().is_none_or(|asked| is_same(asked, &server.mountpoint));
     let (mountpoint, socket) = if let Some(server) = own.filter(is_meant) {
-        (server.mountpoint, Some(server.socket))
+        (server.mountpoint, Ok(server.socket))
     } else {
         let mountpoint = asked.unwrap_or_else(|| PathBuf::from(MOUNTPOINT));
         let socket = said_socket(&mountpoint);
         (mountpoint, socket)
     };
     let (left, is_stale) = match socket {
-        Some(socket) => (leave(&socket, arguments.timeout, context).await?, false),
-        None => (take_away(&mountpoint, repo.as_ref())?, true),
+        Ok(socket) => (leave(&socket, arguments.timeout, context).await?, false),
+        Err(silence) => {
+            let source = join::take_away(&mountpoint, silence)?;
+            (left_behind(repo.as_ref().filter(|repo| join::source_of(repo.id()) == source))?, true)
+        }
     };
     let shown = Shown {
         mountpoint,
@@ -70,30 +74,27 @@ async fn leave(socket: &Path, timeout: Duration, context: &Context) -> Result<Fl
     }
 }
 
-/// Takes away a mount that nobody serves; returns what its process left.
-fn take_away(mountpoint: &Path, repo: Option<&Repo>) -> Result<Flushed, Failed> {
-    if !join::detach(mountpoint)? {
-        return Err(MountFailure::NotMounted { mountpoint: mountpoint.to_owned() }.into());
-    }
-    let Some(repo) = repo else { return Ok(Flushed::default()) };
+/// Returns what the process of a mount left that was taken away because nobody served it.
+fn left_behind(repo: Option<&Repo>) -> Result<Flushed, Failed> {
+    let reason = Some("the mount was not ended properly".to_owned());
+    // What is not known may be anything.
+    let Some(repo) = repo else { return Ok(Flushed { is_everything: true, reason, ..Flushed::default() }) };
     let dirty = repo.watermark().peek()?;
     let left = dirty.paths.iter().map(ToString::to_string).collect();
-    Ok(Flushed {
-        left,
-        is_everything: dirty.is_everything,
-        reason: Some("the mount was not ended properly".to_owned()),
-    })
+    Ok(Flushed { left, is_everything: dirty.is_everything, reason })
 }
 
-/// Returns the socket that a mount says its process answers at; `None` if it says nothing in time, as a dead one does.
-fn said_socket(mountpoint: &Path) -> Option<PathBuf> {
+/// Returns the socket that a mount says its process answers at, or why it does not say so.
+fn said_socket(mountpoint: &Path) -> io::Result<PathBuf> {
     let file = mountpoint.join(".swamp/status.json");
     let (sender, said) = mpsc::channel();
     // A mount that hangs keeps this thread for ever, and not us.
     let read = move || drop(sender.send(std::fs::read(file)));
-    std::thread::Builder::new().name("swamp-status".to_owned()).spawn(read).ok()?;
-    let status: serde_json::Value = serde_json::from_slice(&said.recv_timeout(SAY_MAX).ok()?.ok()?).ok()?;
-    Some(PathBuf::from(status.get("socket")?.as_str()?))
+    std::thread::Builder::new().name("swamp-status".to_owned()).spawn(read)?;
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("it did not answer within {SAY_MAX:?}"));
+    let status: serde_json::Value = serde_json::from_slice(&said.recv_timeout(SAY_MAX).map_err(late)??)?;
+    let socket = status.get("socket").and_then(serde_json::Value::as_str).map(PathBuf::from);
+    socket.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its status has no `socket`"))
 }
 
 /// Whether two paths mean one directory; a mount that is dead cannot be looked at, so its parent is.

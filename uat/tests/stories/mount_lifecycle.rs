@@ -12,6 +12,8 @@ use swamp_uat::{MOUNT_PATIENCE, Mounted, Scene, on_every_server};
 on_every_server!(
     a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes,
     a_terminated_mount_flushes_first,
+    a_paused_mount_is_never_taken_for_a_dead_one,
+    the_queue_of_a_dead_mount_is_not_called_empty,
     unmounting_from_outside_ends_the_mount_after_a_flush,
     a_second_mount_of_one_cache_is_refused_and_names_the_first,
     another_file_systems_mount_is_never_touched,
@@ -63,6 +65,56 @@ fn a_terminated_mount_flushes_first(scene: &Scene) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!is_mounted(&root));
     assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
+}
+
+fn a_paused_mount_is_never_taken_for_a_dead_one(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let elsewhere = repository.machine().plain_directory("elsewhere");
+    let mount = Mounted::new(&repository, &["--no-push"]);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    fs::write(mount.path("infra/files/report.txt"), b"written").expect("own");
+    let root = mount.root().to_owned();
+    let path = root.to_str().expect("plain");
+
+    mount.signal("STOP");
+    let refused = elsewhere.run(&["unmount", path]);
+    let survived = is_mounted(&root);
+    mount.signal("CONT");
+    elsewhere.ok(&["unmount", path]);
+    let ended = mount.ended();
+
+    assert!(survived, "{}", refused.stderr);
+    assert_eq!(refused.code, Some(75), "{}", refused.stderr);
+    assert!(refused.stderr.contains("is not dead"), "{}", refused.stderr);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
+}
+
+fn the_queue_of_a_dead_mount_is_not_called_empty(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let elsewhere = repository.machine().plain_directory("elsewhere");
+    let mount = Mounted::new(&repository, &["--no-push"]);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    fs::write(mount.path("infra/files/report.txt"), b"written").expect("own");
+
+    kill_children(mount.pid());
+    let directory = mount.kill();
+    let unmount = elsewhere.run(&["unmount", directory.path().to_str().expect("plain")]);
+
+    assert_eq!(unmount.code, Some(75), "{}", unmount.stderr);
+    assert!(unmount.stderr.contains("not everything is in the datastore yet"), "{}", unmount.stderr);
+    assert!(!is_mounted(directory.path()));
+}
+
+/// Kills the guardian, which would take a dead mount away at once.
+fn kill_children(pid: u32) {
+    for task in fs::read_dir(format!("/proc/{pid}/task")).expect("it runs") {
+        // A thread that has ended meanwhile has no children.
+        let children = fs::read_to_string(task.expect("a thread").path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            assert!(Command::new("kill").args(["-KILL", child]).status().expect("kill runs").success());
+        }
+    }
 }
 
 fn unmounting_from_outside_ends_the_mount_after_a_flush(scene: &Scene) {
