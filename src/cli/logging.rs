@@ -22,6 +22,8 @@ pub(crate) fn start(global: &Global, environment: &Environment, is_terminal: boo
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(io::stderr)
+        // The complaint about a stderr that cannot be written to, such as a closed terminal, would be a panic.
+        .log_internal_errors(false)
         .with_ansi(is_coloured)
         .with_target(verbosity > 1);
     if let Some(file) = file {

@@ -1,11 +1,10 @@
-//! The bridge from `main` to async code, and what happens on Ctrl-C.
+//! The bridge from `main` to async code, and what happens on Ctrl-C and when the terminal is closed.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use swamp::fsutil::FileError;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::report::{Failed, Outcome};
@@ -26,7 +25,8 @@ pub(crate) enum Ending {
 }
 
 /// Runs a command to its end. The first interrupt cancels `stop` and lets the command release its locks; the second,
-/// or the end of the grace, drops it where it is.
+/// or the end of the grace, drops it where it is. To what ends orderly, the end of its terminal is a first interrupt, and
+/// never a second one: shell and kernel both tell of it.
 #[expect(clippy::disallowed_methods, reason = "this is the bridge")]
 pub(crate) fn run(stop: &CancellationToken, ending: Ending, command: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -34,8 +34,11 @@ pub(crate) fn run(stop: &CancellationToken, ending: Ending, command: impl Future
     let outcome = runtime.block_on(async {
         let mut command = std::pin::pin!(command);
         tokio::select! {
-            outcome = &mut command => return outcome,
+            // In this order, so that signals are heard before the command begins, which may take long to give way.
+            biased;
             received = interrupted() => received?,
+            received = hung_up(), if matches!(ending, Ending::Orderly { .. }) => received?,
+            outcome = &mut command => return outcome,
         }
         stop.cancel();
         let grace = match ending {
@@ -82,13 +85,41 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Completes at the next SIGINT or SIGTERM.
 async fn interrupted() -> Result<(), FileError> {
-    let listen = |kind: SignalKind| -> io::Result<_> { signal(kind) };
-    let failed = FileError::at("listen to", Path::new("signals"));
-    let both = listen(SignalKind::interrupt()).and_then(|first| Ok((first, listen(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) = both.map_err(failed)?;
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+/// Completes when the terminal is closed, never if whoever started us wants that to be ignored, as `nohup` does.
+async fn hung_up() -> Result<(), FileError> {
+    if std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_hangup_ignored(&status)) {
+        std::future::pending::<()>().await;
+    }
+    listen(SignalKind::hangup())?.recv().await;
+    Ok(())
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, FileError> {
+    signal(kind).map_err(FileError::at("listen to", Path::new("signals")))
+}
+
+fn is_hangup_ignored(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The first bit is that of signal 1.
+    ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).is_some_and(|bits| bits & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hangup_is_ignored_if_its_bit_is_set() {
+        let lines = ["SigIgn:\t0000000000001001\n", "SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n", ""];
+
+        assert_eq!(lines.map(is_hangup_ignored), [true, false, false]);
+    }
 }

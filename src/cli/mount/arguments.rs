@@ -15,9 +15,10 @@ pub(crate) const MOUNTPOINT: &str = "/mnt/swamp";
 /// namespaces can be read: names and sizes come from their catalogs, contents from the datastore when a file is opened,
 /// and are kept in memory only. Nothing but that needs the network, and neither does mounting.
 ///
-/// Stays in the foreground until it is unmounted or interrupted, which pushes what is left; a second interrupt leaves at
-/// once and keeps the rest for the next mount. `.swamp/` in the mount tells how things are: `status.json`, `queue`,
-/// `errors`, `stats`; and what the catalog says of each version: `meta/{namespace}/{model}/{name}/{version}.json`.
+/// Stays in the foreground until it is unmounted, interrupted or its terminal is closed, which pushes what is left; a second
+/// interrupt leaves at once and keeps the rest for the next mount. `.swamp/` in the mount tells how things are:
+/// `status.json`, `queue`, `errors`, `stats`; and what the catalog says of each version:
+/// `meta/{namespace}/{model}/{name}/{version}.json`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  swamp mount                              on /mnt/swamp, until Ctrl-C\n  \
                         swamp mount ~/all --daemon               in the background\n  \

@@ -12,6 +12,7 @@ use swamp_uat::{MOUNT_PATIENCE, Mounted, Scene, on_every_server};
 on_every_server!(
     a_killed_mount_leaves_nothing_behind_and_the_next_one_resumes,
     a_terminated_mount_flushes_first,
+    a_mount_whose_terminal_is_closed_flushes_first,
     a_paused_mount_is_never_taken_for_a_dead_one,
     the_queue_of_a_dead_mount_is_not_called_empty,
     unmounting_from_outside_ends_the_mount_after_a_flush,
@@ -60,6 +61,25 @@ fn a_terminated_mount_flushes_first(scene: &Scene) {
     let root = mount.root().to_owned();
 
     mount.signal("TERM");
+    let ended = mount.ended();
+
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!is_mounted(&root));
+    assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
+}
+
+fn a_mount_whose_terminal_is_closed_flushes_first(scene: &Scene) {
+    // Whoever runs the stories may ignore the signal, as under `nohup`.
+    let wrapper = ["env", "--default-signal=HUP"].map(str::to_owned);
+    let repository = scene.repository("ana", "infra").through(&wrapper);
+    let mount = Mounted::new(&repository, &["--push-delay", "1h", "--push-max-delay", "1h"]);
+    fs::create_dir_all(mount.path("infra/files")).expect("own");
+    fs::write(mount.path("infra/files/report.txt"), b"written").expect("own");
+    let root = mount.root().to_owned();
+
+    // From the kernel, and from the shell.
+    mount.signal("HUP");
+    mount.signal("HUP");
     let ended = mount.ended();
 
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
