@@ -3,6 +3,8 @@
 //! Everything is a handful of index look-ups on one snapshot, whatever the size of the catalog, and pages go on after a
 //! name, not a position, so that rows may come and go between two of them.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
 use super::Catalog;
@@ -36,6 +38,8 @@ pub struct Leaf {
     pub size: u64,
     /// When the version was made.
     pub created_at: Timestamp,
+    /// A digest of everything else that the row has from the version's metadata; none in lists, which it would slow.
+    pub digest: Option<u64>,
 }
 
 /// A model as the newest versions of its artifacts name it.
@@ -65,9 +69,22 @@ macro_rules! leaf {
     };
 }
 
-const BY_SEQ: &str = leaf!(" FROM catalog WHERE seq = ?1");
+macro_rules! whole_leaf {
+    ($rest:literal) => {
+        leaf!(
+            ", spec_name, data_type, lifetime, owner_type, tags, owner_ref, workflow_run_id, workflow_name, job_name, \
+             step_name, source",
+            $rest
+        )
+    };
+}
 
-const VERSION: &str = leaf!(
+/// Where the columns of a whole leaf begin that are not read but digested.
+const DIGESTED: usize = 12;
+
+const BY_SEQ: &str = whole_leaf!(" FROM catalog WHERE seq = ?1");
+
+const VERSION: &str = whole_leaf!(
     " FROM catalog WHERE namespace = ?1 AND type_normalized = ?2 AND model_id = ?3 AND data_name = ?4
      AND version = ?5"
 );
@@ -156,13 +173,13 @@ impl Catalog {
 impl Browser<'_> {
     /// Returns the row at a place in the order.
     pub fn row(&self, seq: u64) -> Result<Option<Leaf>, CatalogError> {
-        self.one(BY_SEQ, (signed(seq),), leaf)
+        self.one(BY_SEQ, (signed(seq),), whole_leaf)
     }
 
     /// Returns one version of an artifact.
     pub fn version(&self, namespace: &str, name: &Name, version: u64) -> Result<Option<Leaf>, CatalogError> {
         let Name { type_normalized, model_id, data_name } = name;
-        self.one(VERSION, params![namespace, type_normalized, model_id, data_name, signed(version)], leaf)
+        self.one(VERSION, params![namespace, type_normalized, model_id, data_name, signed(version)], whole_leaf)
     }
 
     /// Returns the versions of an artifact that are higher than `after`, ascending.
@@ -313,7 +330,17 @@ fn leaf(row: &Row<'_>) -> rusqlite::Result<Leaf> {
         streaming: row.get(9)?,
         size: unsigned(row, 10)?,
         created_at: timestamp(row, 11)?,
+        digest: None,
     })
+}
+
+fn whole_leaf(row: &Row<'_>) -> rusqlite::Result<Leaf> {
+    // Without a random key: the digest is the same in the next process.
+    let mut hasher = DefaultHasher::new();
+    for index in DIGESTED..row.as_ref().column_count() {
+        row.get_ref(index)?.as_bytes()?.hash(&mut hasher);
+    }
+    Ok(Leaf { digest: Some(hasher.finish()), ..leaf(row)? })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{Either, select};
-use swamp_mount::{Fetched, Part, TreeError};
+use swamp_mount::{Fetched, NodeId, Part, TreeError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tracing::debug;
@@ -19,6 +19,7 @@ use super::error::{of_bucket, of_kind, told};
 use super::recent::Recent;
 use super::sizes::{Known, Sizes, joined};
 use crate::bucket::{self, Bucket, BucketError, GetOptions, SharedBucket, Version};
+use crate::catalog::CatalogError;
 use crate::clock::Clock;
 use crate::error::Failure as _;
 use crate::fsutil;
@@ -93,7 +94,9 @@ pub(super) struct Wanted {
     pub(super) path: RelPath,
     /// The length it must have.
     pub(super) size: Option<u64>,
-    /// Whether its length and digest are worth remembering and asking for: it never changes.
+    /// What its length and digest are remembered by.
+    pub(super) node: NodeId,
+    /// Whether they are worth remembering and asking for: the catalog does not have them.
     pub(super) is_metadata: bool,
 }
 
@@ -142,7 +145,7 @@ impl Content {
         if let Some(error) = self.breaker.refuses(self.shared.clock.elapsed()) {
             return Err(Trouble::new(error, "the datastore did not answer a moment ago; it is asked again soon"));
         }
-        let is_unknown = wanted.is_metadata && self.shared.sizes.get(wanted.key()?.as_str()).is_none();
+        let is_unknown = wanted.is_metadata && self.shared.sizes.get(wanted.node).is_none();
         if is_unknown {
             self.learn_sizes(wanted);
         }
@@ -151,8 +154,7 @@ impl Content {
         self.breaker.record(outcome, self.shared.clock.elapsed());
         let fetched = fetched?;
         if is_unknown {
-            let known = Known { size: fetched.size, sha256: None };
-            self.shared.sizes.insert(wanted.key()?.as_str().to_owned(), known);
+            self.shared.sizes.insert(wanted.node, Known { size: fetched.size, sha256: None });
         }
         Ok(fetched)
     }
@@ -216,6 +218,8 @@ impl Shared {
     async fn learn_from(&self, namespace: &str, path: &RelPath, shard: &ShardId) -> Result<bool, Trouble> {
         let key = joined(namespace, shard.to_path().as_str()).parse::<RelPath>();
         let key = key.map_err(|error| Trouble::new(TreeError::Input, told(&error)))?;
+        let unreadable = |error: CatalogError| Trouble::new(of_kind(error.kind()), told(&error));
+        let pulled = self.sizes.pulled(namespace).map_err(unreadable)?;
         let bucket = self.open().await?;
         let Some((_, bytes)) = bucket::read_if_exists(&*bucket, &key, INDEX_BYTES_MAX).await? else {
             return Ok(false);
@@ -223,7 +227,8 @@ impl Shared {
         let body = Body::parse(&bytes).map_err(|error| Trouble::new(TreeError::Input, error.to_string()))?;
         // `data/{type}/{model}/{name}/{version}/{file}`: three up is the model.
         let model = [(); 3].iter().try_fold(path.clone(), |path, ()| path.parent());
-        self.sizes.learn(namespace, &body.entries, model.as_ref().unwrap_or(path));
+        let learned = self.sizes.learn(namespace, &body.entries, model.as_ref().unwrap_or(path), pulled);
+        learned.map_err(unreadable)?;
         Ok(true)
     }
 
@@ -266,7 +271,7 @@ impl Shared {
         if bytes.len() as u64 != size {
             return Err(Trouble::damage(format!("{} of {size} bytes arrived", bytes.len())));
         }
-        let known = wanted.size.and_then(|_| self.sizes.get(key.as_str()));
+        let known = wanted.size.and_then(|_| self.sizes.get(wanted.node));
         if let Some(Known { size: known_size, sha256: Some(sha256) }) = known
             && known_size == size
             && fsutil::digest_bytes(&bytes).sha256 != sha256

@@ -186,7 +186,10 @@ impl Glance<'_> {
             Role::Name | Role::History | Role::Described | Role::Version => directory(leaf.created_at),
             Role::Attributes => report(leaf.created_at),
             Role::Content => file((!leaf.streaming).then_some(leaf.size), leaf.created_at),
-            Role::Metadata => file(self.memory.sizes.metadata(leaf), leaf.created_at),
+            Role::Metadata => {
+                let known = node::of_leaf(role, leaf).and_then(|node| self.memory.sizes.get(node));
+                file(known.map(|known| known.size), leaf.created_at)
+            }
             Role::Latest => file(Some(leaf.version.to_string().len() as u64), leaf.created_at),
         }
     }

@@ -120,7 +120,7 @@ impl MountedTree {
     /// Returns the tree; asks nothing of anybody.
     pub fn new(parts: TreeParts) -> Arc<Self> {
         let own = parts.namespace.as_ref().map_or("", Namespace::as_str).to_owned();
-        let sizes = Arc::new(Sizes::new());
+        let sizes = Arc::new(Sizes::new(Arc::clone(&parts.catalog)));
         let memory = Memory::new(own, Arc::clone(&sizes), parts.clock.now());
         let (datastore, clock) = (Arc::clone(&parts.datastore), Arc::clone(&parts.clock));
         let content = Content::new(datastore, sizes, clock, parts.runtime.clone(), parts.deadline);
@@ -238,7 +238,7 @@ fn artifact_of(leaf: &Leaf) -> Option<(Artifact, VersionNumber)> {
     Some((artifact.ok()?, leaf.version.to_string().parse().ok()?))
 }
 
-fn wanted(role: Role, leaf: &Leaf) -> Result<Wanted, TreeError> {
+fn wanted(node: NodeId, role: Role, leaf: &Leaf) -> Result<Wanted, TreeError> {
     let (file, size) = match role {
         Role::Content => (RAW_FILE, (!leaf.streaming).then_some(leaf.size)),
         Role::Metadata => (METADATA_FILE, None),
@@ -248,7 +248,7 @@ fn wanted(role: Role, leaf: &Leaf) -> Result<Wanted, TreeError> {
     };
     // The catalog keeps no row whose path is not one.
     let Ok(path) = sizes::path(leaf, file).parse() else { return Err(TreeError::Input) };
-    Ok(Wanted { namespace: leaf.namespace.clone(), path, size, is_metadata: role == Role::Metadata })
+    Ok(Wanted { namespace: leaf.namespace.clone(), path, size, node, is_metadata: role == Role::Metadata })
 }
 
 impl Tree for MountedTree {
@@ -282,7 +282,7 @@ impl Tree for MountedTree {
 
     fn fetch(&self, file: NodeId, part: &Part) -> Result<Fetched, TreeError> {
         let wanted = match self.glance(|glance| glance.subject(file))? {
-            Subject::Version(role, leaf) => wanted(role, &leaf)?,
+            Subject::Version(role, leaf) => wanted(file, role, &leaf)?,
             Subject::Place(..) | Subject::Artifact(..) => return Err(TreeError::IsADirectory),
         };
         self.content.fetch(&wanted, part).map_err(|trouble| self.failed(&wanted, &trouble))

@@ -106,6 +106,9 @@ pub(super) fn stamp(role: Role, leaf: &Leaf) -> u64 {
         Role::Content | Role::Metadata | Role::Latest => digest(|hasher| {
             (&leaf.namespace, &leaf.name, leaf.version).hash(hasher);
             (&leaf.id, leaf.size, leaf.created_at, leaf.streaming, &leaf.content_type).hash(hasher);
+            if role == Role::Metadata {
+                (&leaf.model_name, leaf.digest).hash(hasher);
+            }
         }),
     }
 }

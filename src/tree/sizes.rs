@@ -2,11 +2,15 @@
 //!
 //! Both come from index entries and from files that were read. Nothing is fetched for them: an unknown size is unknown.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use swamp_mount::NodeId;
+
+use super::node::{self, Role};
 use super::recent::Recent;
-use crate::catalog::Leaf;
-use crate::data::layout::{METADATA_FILE, RAW_FILE};
+use crate::catalog::{Browser, Catalog, CatalogError, Leaf, Name};
+use crate::clock::Timestamp;
+use crate::data::layout::{Location, Part};
 use crate::index::Entries;
 use crate::path::RelPath;
 
@@ -25,45 +29,80 @@ pub(super) struct Known {
     pub(super) sha256: Option<String>,
 }
 
-/// What is known of files, by their key in the datastore.
+/// What is known of files, by their node: whatever is written again is another one, of which nothing is known.
 #[derive(Debug)]
-pub(super) struct Sizes(Mutex<Recent<String, Known>>);
+pub(super) struct Sizes {
+    catalog: Arc<Catalog>,
+    known: Mutex<Recent<NodeId, Known>>,
+}
 
 impl Sizes {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Recent::new(FILES_MAX)))
+    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
+        Self { catalog, known: Mutex::new(Recent::new(FILES_MAX)) }
     }
 
-    /// Returns the size of the `metadata.yaml` of a version.
-    pub(super) fn metadata(&self, leaf: &Leaf) -> Option<u64> {
-        self.get(&key(leaf, METADATA_FILE)).map(|known| known.size)
+    pub(super) fn get(&self, node: NodeId) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).peek(&node).cloned()
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).peek(key).cloned()
+    pub(super) fn insert(&self, node: NodeId, known: Known) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(node, known);
     }
 
-    pub(super) fn insert(&self, key: String, known: Known) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known);
+    /// Returns when a namespace's rows were pulled, to be asked before its index is read.
+    pub(super) fn pulled(&self, namespace: &str) -> Result<Option<Timestamp>, CatalogError> {
+        self.catalog.browse(|browser| browser.foreign(namespace))
     }
 
-    /// Takes over what an index object says; the entries below `first` before all others.
-    pub(super) fn learn(&self, namespace: &str, entries: &Entries, first: &RelPath) {
-        let is_first = |path: &RelPath| path.is_within(first);
-        let of_versions = |path: &&RelPath| matches!(path.file_name(), METADATA_FILE | RAW_FILE);
-        let others = entries.keys().filter(|path| !is_first(path));
-        let wanted = entries.keys().filter(|path| is_first(path)).chain(others).filter(of_versions);
-        for path in wanted.take(ENTRIES_MAX) {
-            if let Some(entry) = entries.get(path) {
-                self.insert(joined(namespace, path.as_str()), Known { size: entry.size, sha256: entry.sha256.clone() });
+    /// Takes over what an index object says; the entries below `first` before all others. Nothing, if the rows were pulled
+    /// again since: they may be newer than the index.
+    pub(super) fn learn(
+        &self,
+        namespace: &str,
+        entries: &Entries,
+        first: &RelPath,
+        pulled: Option<Timestamp>,
+    ) -> Result<(), CatalogError> {
+        let others = entries.keys().filter(|path| !path.is_within(first));
+        let paths = entries.keys().filter(|path| path.is_within(first)).chain(others);
+        let files = paths.filter_map(|path| Some((file_of(path)?, entries.get(path)?)));
+        self.catalog.browse(|browser| {
+            if browser.foreign(namespace)? != pulled {
+                return Ok(());
             }
-        }
+            for ((role, name, version), entry) in files.take(ENTRIES_MAX) {
+                if let Some(node) = node_of(browser, role, (namespace, &name, version))? {
+                    self.insert(node, Known { size: entry.size, sha256: entry.sha256.clone() });
+                }
+            }
+            Ok(())
+        })
     }
 }
 
-/// Returns the key of a file of a version in the datastore.
-pub(super) fn key(leaf: &Leaf, file: &str) -> String {
-    joined(&leaf.namespace, &path(leaf, file))
+/// Returns what file of which version a path below a namespace is.
+fn file_of(path: &RelPath) -> Option<(Role, Name, u64)> {
+    let Location { artifact, part } = Location::parse(path)?;
+    let (role, version) = match part {
+        Part::Raw(version) => (Role::Content, version),
+        Part::Metadata(version) => (Role::Metadata, version),
+        Part::Latest => return None,
+    };
+    let name = Name {
+        type_normalized: artifact.model_type().to_string(),
+        model_id: artifact.model_id().to_string(),
+        data_name: artifact.name().to_string(),
+    };
+    Some((role, name, version.get()))
+}
+
+fn node_of(
+    browser: &Browser<'_>,
+    role: Role,
+    (namespace, name, version): (&str, &Name, u64),
+) -> Result<Option<NodeId>, CatalogError> {
+    let leaf = browser.version(namespace, name, version)?;
+    Ok(leaf.and_then(|leaf| node::of_leaf(role, &leaf)))
 }
 
 /// Returns the path of a file of a version below its namespace.

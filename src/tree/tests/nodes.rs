@@ -35,6 +35,40 @@ fn content_that_was_written_again_is_another_node() {
 }
 
 #[test]
+fn metadata_are_another_file_when_anything_in_the_row_changes() {
+    let fixture = Fixture::new();
+    let before = record("security", "state", 1);
+    let tags = [("type", "resource"), ("owner", "ana")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let changes = [
+        Record { tags: tags.into(), ..before.clone() },
+        Record { lifetime: "2d".to_owned(), ..before.clone() },
+        Record { step_name: "plan".to_owned(), ..before.clone() },
+        Record { model_name: "vpc-other".to_owned(), ..before.clone() },
+    ];
+    for changed in changes {
+        fixture.pull("security", std::slice::from_ref(&before));
+        let [metadata, raw] = ["metadata.yaml", "raw"].map(|name| fixture.node(&format!("{STATE}/1/{name}")));
+
+        fixture.pull("security", std::slice::from_ref(&changed));
+
+        assert_eq!(fixture.tree.attr(metadata), Err(TreeError::Stale), "{changed:?}");
+        assert_ne!(fixture.node(&format!("{STATE}/1/metadata.yaml")), metadata);
+        assert_eq!(fixture.node(&format!("{STATE}/1/raw")), raw, "{changed:?}");
+    }
+}
+
+#[test]
+fn metadata_stay_the_same_file_when_a_newer_version_appears() {
+    let fixture = Fixture::new();
+    fixture.pull("security", &[Record { is_latest: true, ..record("security", "state", 1) }]);
+    let metadata = fixture.node(&format!("{STATE}/1/metadata.yaml"));
+
+    fixture.pull("security", &[record("security", "state", 1), record("security", "state", 2)]);
+
+    assert_eq!(fixture.node(&format!("{STATE}/1/metadata.yaml")), metadata);
+}
+
+#[test]
 fn whoever_is_in_a_directory_stays_in_it_while_old_versions_go() {
     let fixture = Fixture::new();
     fixture.pull("security", &[record("security", "state", 1), record("security", "state", 2)]);

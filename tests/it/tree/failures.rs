@@ -111,8 +111,8 @@ fn bytes_of_another_length_are_never_shown() {
     assert_eq!(mounted.failures.last().1[0].reason, reason);
 }
 
-#[test]
-fn bytes_of_another_digest_are_never_shown() {
+/// A file that could be read, until the index was read, which says another digest.
+fn with_another_digest() -> Mounted {
     let mounted = patient();
     mounted.server.put(&key("security", "state", "1/metadata.yaml"), "name: state\n");
     let path = "data/aws/ec2/0bc79a8f/state/1/raw";
@@ -127,8 +127,24 @@ fn bytes_of_another_digest_are_never_shown() {
     while mounted.read(FILE).is_ok() && std::time::Instant::now() < patience {
         std::thread::yield_now();
     }
+    mounted
+}
+
+#[test]
+fn bytes_of_another_digest_are_never_shown() {
+    let mounted = with_another_digest();
+
     assert_eq!(mounted.read(FILE), Err(TreeError::Input));
-    mounted.server.put(&key("security", "state", "1/raw"), "012345678");
+}
+
+#[test]
+fn a_digest_is_forgotten_with_the_content_it_was_of() {
+    let mounted = with_another_digest();
+    let created_at = Timestamp::from_milliseconds(1_788_000_000_000);
+
+    mounted.pull(&[Record { created_at, ..record("security", "state", 1, TEXT) }]);
+
+    assert_eq!(mounted.read(FILE).expect("of this one no digest is known").bytes, TEXT);
 }
 
 #[test]

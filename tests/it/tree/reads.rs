@@ -104,6 +104,25 @@ fn sizes_of_metadata_are_known_once_one_of_the_model_was_read() {
 }
 
 #[test]
+fn metadata_that_were_written_again_have_the_size_and_bytes_they_have_now() {
+    let mounted = Mounted::new();
+    let (path, before) = (key("security", "state", "1/metadata.yaml"), record("security", "state", 1, TEXT));
+    mounted.pull(std::slice::from_ref(&before));
+    mounted.server.put(&path, "name: state\n");
+    mounted.read(&path).expect("read");
+    assert_eq!(mounted.at(&path).expect("there").1.size, Some(12));
+
+    mounted.server.put(&path, "name: state\nmine: 1\n");
+    let tags = [("type".to_owned(), "resource".to_owned()), ("mine".to_owned(), "1".to_owned())].into();
+    mounted.pull(&[Record { tags, ..before }]);
+    let unread = mounted.at(&path).expect("there").1.size;
+    let fetched = mounted.read(&path).expect("read");
+
+    assert_eq!((unread, &fetched.bytes[..]), (None, &b"name: state\nmine: 1\n"[..]));
+    assert_eq!(mounted.at(&path).expect("there").1.size, Some(20));
+}
+
+#[test]
 fn our_own_content_is_read_from_its_place_or_fetched() {
     let mounted = Mounted::new();
     mounted.scan(&[record("infra", "here", 1, TEXT), record("infra", "away", 1, TEXT)]);
