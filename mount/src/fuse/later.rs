@@ -1,4 +1,4 @@
-//! Replies that are given later: by a thread of the pool, or by the deadline if that comes first.
+//! Replies that are given later: by a thread of a pool, or by the deadline if there is one and it comes first.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +17,11 @@ use crate::errno::{Refusal, refused};
 use crate::lifecycle::Token;
 use crate::pool::Pool;
 
-/// Threads that wait for networks and disks.
-const THREADS_MAX: usize = 32;
+/// Threads that wait for networks.
+const NETWORK_THREADS_MAX: usize = 32;
+
+/// Threads that wait for this machine's disk.
+const DISK_THREADS_MAX: usize = 8;
 
 /// A reply that can be an error.
 pub(super) trait Fail: Send + 'static {
@@ -38,14 +41,25 @@ fails!(ReplyBmap, ReplyData, ReplyEmpty, ReplyIoctl, ReplyOpen, ReplyWrite, Repl
 /// Gives replies later.
 pub(super) struct Later {
     pool: Pool,
-    deadline: Duration,
+    deadline: Option<Duration>,
     deadlines: Arc<Deadlines>,
 }
 
 impl Later {
-    pub(super) fn new(deadline: Duration) -> Self {
+    /// For whatever waits for a network.
+    pub(super) fn by(deadline: Duration) -> Self {
+        Self::new(Pool::new("fuse", NETWORK_THREADS_MAX), Some(deadline))
+    }
+
+    /// For whatever waits for this machine's disk alone: however long it takes, as without us, because whoever asks for
+    /// durability would take an early answer for a lost disk; and on threads that no network keeps busy.
+    pub(super) fn whenever() -> Self {
+        Self::new(Pool::new("disk", DISK_THREADS_MAX), None)
+    }
+
+    fn new(pool: Pool, deadline: Option<Duration>) -> Self {
         let deadlines = Arc::new(Deadlines { clock: Clock::system(), state: Mutex::default(), wake: Condvar::new() });
-        Self { pool: Pool::new("fuse", THREADS_MAX), deadline, deadlines }
+        Self { pool, deadline, deadlines }
     }
 
     /// Replies when the step is done, at the latest with ETIMEDOUT at the deadline; `give` gets no reply then.
@@ -62,8 +76,10 @@ impl Later {
             Step::Wait(job) => job,
         };
         let slot = Arc::new(Slot(Mutex::new(Some(reply))));
-        let expiring: Arc<dyn Expire> = Arc::clone(&slot) as _;
-        self.deadlines.add(self.deadline, Arc::downgrade(&expiring));
+        if let Some(deadline) = self.deadline {
+            let expiring: Arc<dyn Expire> = Arc::clone(&slot) as _;
+            self.deadlines.add(deadline, Arc::downgrade(&expiring));
+        }
         token.hand_over();
         let run = move || {
             match answer(job) {
@@ -79,34 +95,6 @@ impl Later {
         // Refused, the job is dropped, and with it the reply: the caller sees EIO.
         if !self.pool.run(Box::new(run)) {
             error!("too many requests wait");
-        }
-    }
-
-    /// Replies when the step is done, however long it takes: only this machine's disk is waited for, as without us, and
-    /// whoever asks for durability would take an early answer for a lost disk.
-    pub(super) fn reply_whenever<R: Fail, T: 'static>(
-        &self,
-        reply: R,
-        token: Token,
-        step: Step<T>,
-        give: impl FnOnce(R, T) + Send + 'static,
-    ) {
-        let finish = |answer: Answer<T>, reply: R| match answer {
-            Ok(value) => give(reply, value),
-            Err(errno) => reply.fail(errno),
-        };
-        match step {
-            Step::Done(done) => finish(done, reply),
-            Step::Wait(job) => {
-                token.hand_over();
-                let run = move || {
-                    finish(answer(job), reply);
-                    drop(token);
-                };
-                if !self.pool.run(Box::new(run)) {
-                    error!("too many requests wait");
-                }
-            }
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Adapter {
     core: Arc<Core>,
     facts: Arc<Facts>,
     later: Later,
+    durably: Later,
     in_flight: Arc<InFlight>,
 }
 
@@ -38,8 +39,8 @@ impl Adapter {
     /// Returns an adapter; what it finds out about the kernel is in [`Adapter::facts`] after the mount is made.
     pub(crate) fn new(core: Arc<Core>, passthrough: Passthrough, in_flight: Arc<InFlight>) -> Self {
         let facts = Arc::new(Facts::new(core.backing().map(Arc::clone), passthrough));
-        let later = Later::new(core.deadline());
-        Self { core, facts, later, in_flight }
+        let later = Later::by(core.deadline());
+        Self { core, facts, later, durably: Later::whenever(), in_flight }
     }
 
     /// Returns what is found out about the kernel.

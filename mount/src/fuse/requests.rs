@@ -279,7 +279,7 @@ impl Filesystem for Adapter {
     fn fsync(&self, _request: &Request, number: INodeNo, handle: FileHandle, data_only: bool, reply: ReplyEmpty) {
         self.handle("fsync", number, |token| {
             let step = self.core.sync(handle.0, data_only);
-            self.later.reply_whenever(reply, token, step, |reply, ()| reply.ok());
+            self.durably.reply(reply, token, step, |reply, ()| reply.into_iter().for_each(ReplyEmpty::ok));
         });
     }
 
@@ -335,7 +335,7 @@ impl Filesystem for Adapter {
     fn fsyncdir(&self, _: &Request, number: INodeNo, _: FileHandle, _data_only: bool, reply: ReplyEmpty) {
         self.handle("fsyncdir", number, |token| {
             let step = self.core.sync_directory(number.0);
-            self.later.reply_whenever(reply, token, step, |reply, ()| reply.ok());
+            self.durably.reply(reply, token, step, |reply, ()| reply.into_iter().for_each(ReplyEmpty::ok));
         });
     }
 
@@ -438,8 +438,9 @@ impl Filesystem for Adapter {
     ) {
         self.handle("copy_file_range", number, |token| {
             let step = self.core.copy((handle.0, offset), (handle_out.0, offset_out), length);
-            self.later.reply_whenever(reply, token, step, |reply, copied| {
-                reply.written(u32::try_from(copied).unwrap_or(u32::MAX));
+            self.durably.reply(reply, token, step, |reply, copied| {
+                let written = |reply: ReplyWrite| reply.written(u32::try_from(copied).unwrap_or(u32::MAX));
+                reply.into_iter().for_each(written);
             });
         });
     }

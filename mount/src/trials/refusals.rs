@@ -4,8 +4,10 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
+use crate::clock::Clock;
 use crate::trial::Trial;
 use crate::{Passthrough, TreeError};
 
@@ -156,6 +158,33 @@ fn what_does_not_answer_is_given_up_at_the_deadline() {
 
     assert_eq!(failure, ETIMEDOUT);
     assert_eq!(fs::read_to_string(trial.root().join("foreign/known")).unwrap(), "known bytes");
+}
+
+#[test]
+fn durability_waits_for_no_network() {
+    let trial = Trial::new(Passthrough::Auto);
+    let file = fs::File::create(trial.own().join("durable")).unwrap();
+    let path = trial.root().join("foreign/hangs");
+    // More than there are threads that wait for networks.
+    let readers: Vec<_> = (0..45)
+        .map(|_| {
+            let path = path.clone();
+            thread::spawn(move || fs::File::open(path).err())
+        })
+        .collect();
+
+    let clock = Clock::system();
+    let mut longest = Duration::ZERO;
+    while clock.now() < Duration::from_millis(500) {
+        let before = clock.now();
+        file.sync_all().unwrap();
+        longest = longest.max(clock.now() - before);
+    }
+    for reader in readers {
+        reader.join().unwrap();
+    }
+
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
 }
 
 #[test]
