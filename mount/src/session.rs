@@ -305,6 +305,7 @@ fn give_up(mounted: &Mounted) {
 
 /// Reports operations that take too long; true if one did for so long that the mount was given up.
 fn look_at(in_flight: &InFlight, overdue: Duration, mounted: &Mounted, shared: &Shared) -> bool {
+    in_flight.look();
     for slow in in_flight.newly_slow(overdue) {
         warn!(operation = slow.operation, seconds = slow.age.as_secs(), "an operation takes too long");
     }

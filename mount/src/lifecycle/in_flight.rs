@@ -1,9 +1,14 @@
-//! What is being done at the moment and since when: so that what never ends is noticed.
+//! What is being done at the moment and for how long: so that what never ends is noticed.
+//!
+//! Time counts only while somebody looks at the table now and then: a process that was stopped or frozen has not been slow.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
+
+/// What the time between two looks counts at most, however long it was.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The operations that were begun and have not been answered.
 #[derive(Debug)]
@@ -16,11 +21,15 @@ pub(crate) struct InFlight {
 struct Table {
     slots: Vec<Option<Operation>>,
     free: Vec<usize>,
+    /// The time that counts, and what the clock showed when it was taken.
+    counted: Duration,
+    looked: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Operation {
     name: &'static str,
+    /// In time that counts.
     since: Duration,
     is_dispatching: bool,
     is_reported: bool,
@@ -47,14 +56,15 @@ impl InFlight {
     }
 
     pub(super) fn with_clock(clock: Clock) -> Arc<Self> {
-        Arc::new(Self { clock, table: Mutex::default() })
+        let looked = clock.now();
+        Arc::new(Self { clock, table: Mutex::new(Table { looked, ..Table::default() }) })
     }
 
     /// Begins an operation on a thread that takes the kernel's requests.
     pub(crate) fn begin(self: &Arc<Self>, name: &'static str) -> Token {
-        let since = self.clock.now();
-        let operation = Some(Operation { name, since, is_dispatching: true, is_reported: false });
         let mut table = self.lock();
+        let since = table.counted;
+        let operation = Some(Operation { name, since, is_dispatching: true, is_reported: false });
         let slot = if let Some(slot) = table.free.pop() {
             table.slots[slot] = operation;
             slot
@@ -66,12 +76,22 @@ impl InFlight {
         Token { in_flight: Arc::clone(self), slot }
     }
 
+    /// Counts the time since the last look.
+    pub(crate) fn look(&self) {
+        let now = self.clock.now();
+        let mut table = self.lock();
+        let passed = now.saturating_sub(table.looked);
+        table.counted += passed.min(LOOK_MAX);
+        table.looked = now;
+    }
+
     /// Returns the operations older than `age` that were not returned before.
     pub(crate) fn newly_slow(&self, age: Duration) -> Vec<Slow> {
-        let now = self.clock.now();
+        let mut table = self.lock();
+        let counted = table.counted;
         let mut slow = Vec::new();
-        for operation in self.lock().slots.iter_mut().flatten() {
-            let own_age = now.saturating_sub(operation.since);
+        for operation in table.slots.iter_mut().flatten() {
+            let own_age = counted.saturating_sub(operation.since);
             if own_age > age && !operation.is_reported {
                 operation.is_reported = true;
                 slow.push(Slow { operation: operation.name, age: own_age });
@@ -82,11 +102,10 @@ impl InFlight {
 
     /// Returns the oldest operation older than `age` that keeps a thread from taking the kernel's requests.
     pub(crate) fn stuck(&self, age: Duration) -> Option<Slow> {
-        let now = self.clock.now();
         let table = self.lock();
         let dispatching = table.slots.iter().flatten().filter(|operation| operation.is_dispatching);
         dispatching
-            .map(|operation| Slow { operation: operation.name, age: now.saturating_sub(operation.since) })
+            .map(|operation| Slow { operation: operation.name, age: table.counted.saturating_sub(operation.since) })
             .filter(|slow| slow.age > age)
             .max_by_key(|slow| slow.age)
     }
@@ -121,20 +140,28 @@ mod tests {
 
     use super::*;
 
-    fn table() -> (Arc<InFlight>, Arc<AtomicU64>) {
+    fn table() -> (Arc<InFlight>, impl Fn(u64)) {
         let seconds = Arc::new(AtomicU64::new(0));
         let shown = Arc::clone(&seconds);
         let clock = Clock::reading(move || Duration::from_secs(shown.load(Ordering::SeqCst)));
-        (InFlight::with_clock(clock), seconds)
+        let table = InFlight::with_clock(clock);
+        let looked_at = Arc::clone(&table);
+        let pass = move |passing: u64| {
+            for _ in 0..passing {
+                seconds.fetch_add(1, Ordering::SeqCst);
+                looked_at.look();
+            }
+        };
+        (table, pass)
     }
 
     #[test]
     fn what_takes_long_is_told_once() {
-        let (table, seconds) = table();
+        let (table, pass) = table();
         let _slow = table.begin("read");
-        seconds.store(10, Ordering::SeqCst);
+        pass(10);
         let _young = table.begin("open");
-        seconds.store(11, Ordering::SeqCst);
+        pass(1);
 
         let told = [table.newly_slow(Duration::from_secs(5)), table.newly_slow(Duration::from_secs(5))];
 
@@ -143,18 +170,32 @@ mod tests {
 
     #[test]
     fn only_what_keeps_others_waiting_is_stuck() {
-        let (table, seconds) = table();
+        let (table, pass) = table();
         let handed_over = table.begin("fsync");
         handed_over.hand_over();
         drop(table.begin("lookup"));
         let dispatching = table.begin("getattr");
-        seconds.store(61, Ordering::SeqCst);
+        pass(61);
 
         let stuck = table.stuck(Duration::from_mins(1));
         drop(dispatching);
 
         assert_eq!(stuck, Some(Slow { operation: "getattr", age: Duration::from_secs(61) }));
         assert_eq!(table.stuck(Duration::from_mins(1)), None);
+    }
+
+    #[test]
+    fn time_in_which_nobody_looked_makes_nothing_stuck() {
+        let seconds = Arc::new(AtomicU64::new(0));
+        let shown = Arc::clone(&seconds);
+        let table = InFlight::with_clock(Clock::reading(move || Duration::from_secs(shown.load(Ordering::SeqCst))));
+        let _waiting = table.begin("lookup");
+
+        seconds.store(3_600, Ordering::SeqCst);
+        table.look();
+
+        assert_eq!(table.stuck(Duration::from_mins(1)), None);
+        assert_eq!(table.newly_slow(Duration::from_secs(5)), vec![]);
     }
 
     #[test]

@@ -156,10 +156,13 @@ fn a_stuck_thread_gives_the_mount_up() {
     let directory = directory();
     let seconds = Arc::new(AtomicU64::new(0));
     let shown = Arc::clone(&seconds);
-    let clock = Clock::reading(move || Duration::from_secs(shown.load(Ordering::SeqCst)));
-    let (mount, release, caller) = hanging(directory.path(), InFlight::with_clock(clock));
+    let in_flight = InFlight::with_clock(Clock::reading(move || Duration::from_secs(shown.load(Ordering::SeqCst))));
+    let (mount, release, caller) = hanging(directory.path(), Arc::clone(&in_flight));
 
-    seconds.store(61, Ordering::SeqCst);
+    for _ in 0..61 {
+        seconds.fetch_add(1, Ordering::SeqCst);
+        in_flight.look();
+    }
     let error = mount.wait(LONG).unwrap_err();
 
     assert!(matches!(error, ServeError::Stuck { operation: "lookup", seconds: 61 }), "{error:?}");
