@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use swamp::fsutil::{self, FileError};
@@ -37,13 +37,20 @@ const WAIT_STEP: Duration = Duration::from_secs(1);
 /// What is passed on to a mount that may not be there yet.
 #[derive(Debug)]
 struct Outside {
-    served: Arc<OnceLock<Arc<dyn Served>>>,
+    served: Whereabouts,
     reports: Arc<MountReports>,
+}
+
+/// Where a mount is found once it is there; the mount itself leads here, and ends nevertheless when it is dropped.
+type Whereabouts = Arc<OnceLock<Weak<dyn Served>>>;
+
+fn found(served: &Whereabouts) -> Option<Arc<dyn Served>> {
+    served.get().and_then(Weak::upgrade)
 }
 
 impl Surroundings for Outside {
     fn names_changed(&self) {
-        if let Some(served) = self.served.get() {
+        if let Some(served) = found(&self.served) {
             served.names_changed();
         }
     }
@@ -84,14 +91,14 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     if repo.watermark().attend()? {
         info!("the last mount did not end properly, all files are looked at");
     }
-    let (served, links) = (Arc::new(OnceLock::new()), Links::new(&context.clock));
+    let (served, links) = (Whereabouts::default(), Links::new(&context.clock));
     let reports = Arc::new(reports(&repo, &links, &server, &served, context));
     let parts = Parts { repo: &repo, links: &links, reports: &reports, mountpoint: &mountpoint, arguments: &arguments };
     let mut guardian = Guardian::start(&mountpoint, &join::source_of(repo.id()));
     // Before anybody can see the mount: whoever talks to it then waits for the answer.
     let listener = swamp::mounting::listen(&socket)?;
     let mount = join::mount(&parts, &mut guardian, context).inspect_err(|_| drop(fsutil::remove_file(&socket)))?;
-    served.get_or_init(|| Arc::clone(&mount));
+    served.get_or_init(|| Arc::downgrade(&mount));
 
     let stop = CancellationToken::new();
     let around = Arc::new(Outside { served, reports });
@@ -124,13 +131,7 @@ fn check_place(repo: &Repo, mountpoint: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn reports(
-    repo: &Arc<Repo>,
-    links: &Links,
-    server: &Server,
-    served: &Arc<OnceLock<Arc<dyn Served>>>,
-    context: &Context,
-) -> MountReports {
+fn reports(repo: &Arc<Repo>, links: &Links, server: &Server, served: &Whereabouts, context: &Context) -> MountReports {
     let served = Arc::clone(served);
     MountReports {
         repo: Arc::clone(repo),
@@ -138,7 +139,7 @@ fn reports(
         socket: server.socket.clone(),
         started: server.started,
         links: links.clone(),
-        ask_mount: Arc::new(move || served.get().map_or_else(MountFacts::default, |served| served.facts())),
+        ask_mount: Arc::new(move || found(&served).map_or_else(MountFacts::default, |served| served.facts())),
         clock: Arc::clone(&context.clock),
     }
 }
