@@ -181,11 +181,7 @@ impl Mount {
             state.is_detaching = true;
         }
         let detach = move || {
-            if let Err(source) = mounts::detach(&mounted)
-                && source.kind() != io::ErrorKind::NotFound
-            {
-                warn!(path = %mounted.mountpoint.display(), %source, "cannot detach the mount");
-            }
+            try_detach(&mounted);
             let is_detached = !is_mounted(&mounted);
             let mut state = shared.lock();
             (state.is_detached, state.is_detaching) = (is_detached, false);
@@ -296,6 +292,10 @@ fn give_up(mounted: &Mounted) {
     if let Err(source) = abort(mounted) {
         warn!(id = %mounted.id, %source, "cannot give the connection up");
     }
+    try_detach(mounted);
+}
+
+fn try_detach(mounted: &Mounted) {
     if let Err(source) = mounts::detach(mounted)
         && source.kind() != io::ErrorKind::NotFound
     {

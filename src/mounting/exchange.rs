@@ -47,8 +47,10 @@ pub trait Exchange: Send + Sync + fmt::Debug {
     /// Hears of the content of a version that may have been written in place.
     fn edited(&self, artifact: &Artifact, version: VersionNumber) -> Result<Restated, Relayed>;
 
-    /// Reads some data names again, and all that `is_affected` picks; whatever is needed if nothing is named. Returns
-    /// whether rows changed.
+    /// Reads whatever changed while nobody followed. Returns whether rows may have changed.
+    fn read_missed(&self) -> Result<bool, Relayed>;
+
+    /// Reads some data names again, and all that `is_affected` picks. Returns whether rows changed.
     fn read_again(
         &self,
         artifacts: BTreeSet<Artifact>,
@@ -153,17 +155,16 @@ impl Exchange for RepoExchange {
         restated.map_err(|error| Relayed::of(&RepoError::from(error)))
     }
 
+    fn read_missed(&self) -> Result<bool, Relayed> {
+        self.repo.current_catalog().map(|_| true).map_err(|error| Relayed::of(&error))
+    }
+
     fn read_again(
         &self,
         artifacts: BTreeSet<Artifact>,
         is_affected: Option<&dyn Fn(&Artifact) -> bool>,
     ) -> Result<bool, Relayed> {
-        let read = if artifacts.is_empty() && is_affected.is_none() {
-            self.repo.current_catalog().map(|_| true)
-        } else {
-            self.repo.read_again(artifacts, is_affected)
-        };
-        read.map_err(|error| Relayed::of(&error))
+        self.repo.read_again(artifacts, is_affected).map_err(|error| Relayed::of(&error))
     }
 }
 

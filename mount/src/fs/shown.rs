@@ -54,7 +54,7 @@ impl Core {
 
     /// Returns what is shown of a node.
     pub(super) fn shown(&self, node: NodeId) -> Answer<Found> {
-        Ok(self.as_found(node, &answered(self.tree.attr(node))?, None))
+        self.shown_open(node, None)
     }
 
     /// Returns what is shown of a node, with the length that an open handle knows.
@@ -63,10 +63,7 @@ impl Core {
             Handle::Shown(of, shown) if *of == node => shown.size(),
             Handle::Shown(..) | Handle::Backing(_) | Handle::Directory(_) => None,
         });
-        match answered(self.tree.attr(node)) {
-            Ok(attr) => Ok(self.as_found(node, &attr, size)),
-            Err(errno) => Err(errno),
-        }
+        Ok(self.as_found(node, &answered(self.tree.attr(node))?, size))
     }
 
     pub(super) fn as_found(&self, node: NodeId, attr: &Attr, open_size: Option<u64>) -> Found {

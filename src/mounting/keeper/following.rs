@@ -1,12 +1,12 @@
 //! Rows and watched files: what follows from a change on this machine.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, LISTEN_PERIOD, State};
 use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::data::store::Restated;
+use crate::mounting::relayed::Relayed;
 use crate::mounting::schedule::Span;
 use crate::mounting::watch::{Look, WATCH_PERIOD};
 use crate::path::RelPath;
@@ -69,7 +69,7 @@ impl State {
         let is_within = |artifact: &Artifact| affected.is_within(artifact);
         let subtrees: Option<&dyn Fn(&Artifact) -> bool> =
             if affected.subtrees.is_empty() { None } else { Some(&is_within) };
-        self.read_again(affected.artifacts.clone(), subtrees);
+        self.show_rows(&self.parts.exchange.read_again(affected.artifacts.clone(), subtrees));
         // Following must not take all the time there is.
         let took = self.now().saturating_sub(now);
         if took > FOLLOW_DELAY / FOLLOW_SHARE {
@@ -92,8 +92,9 @@ impl State {
         }
     }
 
-    pub(super) fn read_again(&self, artifacts: BTreeSet<Artifact>, is_affected: Option<&dyn Fn(&Artifact) -> bool>) {
-        match self.parts.exchange.read_again(artifacts, is_affected) {
+    /// Shows what was read again.
+    pub(super) fn show_rows(&self, read: &Result<bool, Relayed>) {
+        match read {
             Ok(true) => self.parts.surroundings.names_changed(),
             Ok(false) => {}
             Err(error) => {

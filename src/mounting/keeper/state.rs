@@ -100,7 +100,7 @@ impl State {
             self.schedule.changed(Span { first: now, last: now });
         }
         // Whatever was missed while nobody followed.
-        self.read_again(BTreeSet::new(), None);
+        self.show_rows(&self.parts.exchange.read_missed());
         loop {
             let wait = self.act();
             let is_listening = self.follow_at.is_none();

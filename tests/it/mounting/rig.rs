@@ -82,6 +82,10 @@ impl Exchange for OfEngine {
         Ok(Restated::Unchanged)
     }
 
+    fn read_missed(&self) -> Result<bool, Relayed> {
+        self.0.refresh_rows(&BTreeSet::new()).map(|()| true).map_err(|error| relayed(&error))
+    }
+
     fn read_again(
         &self,
         artifacts: BTreeSet<Artifact>,
