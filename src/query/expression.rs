@@ -44,7 +44,7 @@ pub fn evaluate(source: &str, around: Surroundings<'_>, interrupt: &Interrupt) -
         let contents = Cached::new(around.contents);
         let access = Access::new(around.catalog, &contents, around.own);
         let names = Names { data: Data::new(&access) };
-        match program.evaluate(&names, json::from_val)? {
+        match program.evaluate(&names, json::produced)? {
             Ok(value) => Ok(value),
             Err(Reason(message)) => Err(QueryError::Evaluation { message }),
         }

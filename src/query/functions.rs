@@ -10,9 +10,10 @@ use cel::{DeclarationError, Env, ExecutionError};
 use regex::Regex;
 
 use super::budget::pay;
+use super::cost::{self, weight};
 use super::environment::ENVIRONMENT;
 use super::map::{Entries, OrderedMap};
-use super::{json, number};
+use super::{json, number, rewrite};
 
 pub(super) const ADD: &str = "@add";
 pub(super) const SUBTRACT: &str = "@subtract";
@@ -22,12 +23,18 @@ pub(super) const REMAINDER: &str = "@remainder";
 pub(super) const TEXT: &str = "@text";
 pub(super) const MAP: &str = "@map";
 pub(super) const EACH: &str = "@each";
+pub(super) const GO: &str = "@go";
+pub(super) const PAID: &str = "@paid";
 pub(super) const SQUARED: &str = "@squared";
+pub(super) const COUNT: &str = "@count";
 pub(super) const REPLACE: &str = "@replace";
 pub(super) const JOIN: &str = "@join";
+pub(super) const SPLIT: &str = "@split";
 pub(super) const MATCHES: &str = "@matches";
 
-type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+
+type Unary = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v>;
 
 /// Declares them.
 pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
@@ -39,14 +46,26 @@ pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(REMAINDER, REMAINDER, any(2), remainder)?;
     env.add_overload(TEXT, TEXT, any(1), text)?;
     env.add_overload(MAP, MAP, any(1), map)?;
-    env.add_overload(EACH, EACH, any(1), each)?;
-    env.add_overload(SQUARED, SQUARED, any(1), squared)?;
+    for (name, function) in [
+        (EACH, cost::each as Unary),
+        (GO, cost::go),
+        (PAID, cost::paid),
+        (SQUARED, cost::squared),
+        (COUNT, cost::count),
+    ] {
+        env.add_overload(name, name, any(1), function)?;
+    }
     env.add_overload(REPLACE, "@replace_3", any(3), replace)?;
     env.add_overload(REPLACE, "@replace_4", any(4), replace)?;
     env.add_overload(JOIN, "@join_1", vec![LIST_TYPE], join)?;
     env.add_overload(JOIN, "@join_2", vec![LIST_TYPE, STRING_TYPE], join)?;
+    env.add_overload(SPLIT, "@split_2", any(2), cost::split)?;
+    env.add_overload(SPLIT, "@split_3", any(3), cost::split)?;
     env.add_overload(MATCHES, MATCHES, any(2), matches)
 }
+
+/// What compiling a pattern costs.
+const PATTERN_STEPS: usize = 100;
 
 /// A compiled pattern, which only `@matches` can use.
 #[derive(Clone, Debug)]
@@ -77,7 +96,9 @@ impl Val for Pattern {
 
 impl StaticVal for Pattern {}
 
-fn arguments<'b, 'v, const N: usize>(arguments: Vec<CowVal<'b, 'v>>) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
+pub(super) fn arguments<'b, 'v, const N: usize>(
+    arguments: Vec<CowVal<'b, 'v>>,
+) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
     arguments.try_into().map_err(|rest: Vec<_>| ExecutionError::invalid_argument_count(N, rest.len()))
 }
 
@@ -98,14 +119,6 @@ fn unsupported(operator: &str, left: &dyn Val, right: &dyn Val) -> ExecutionErro
     ExecutionError::no_such_overload(operator, types.into())
 }
 
-/// Returns how much of a result a value becomes.
-fn length(value: &dyn Val) -> usize {
-    if let Some(text) = value.downcast_ref::<CelString<'_>>() {
-        return text.inner().len() / 16;
-    }
-    value.as_sizer().map_or(1, |sizer| usize::try_from(*sizer.size().inner()).unwrap_or(usize::MAX))
-}
-
 macro_rules! arithmetic {
     ($name:ident, $operator:literal, $accessor:ident, $method:ident, $mixed:expr) => {
         fn $name<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
@@ -115,7 +128,7 @@ macro_rules! arithmetic {
                 let operate: fn(f64, f64) -> f64 = $mixed;
                 return Ok(CowVal::owned(CelDouble::from(operate(left, right))));
             }
-            pay(length(left).saturating_add(length(right)))?;
+            pay(weight(left).saturating_add(weight(right)).saturating_add(1))?;
             let operand = left.$accessor().ok_or_else(|| unsupported($operator, left, right))?;
             match operand.$method(right) {
                 Ok(result) => Ok(CowVal::Owned(result.into_owned())),
@@ -172,24 +185,17 @@ fn map<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(CowVal::owned(OrderedMap::from(entries)))
 }
 
-/// Pays for a loop over a value, and returns the value.
-fn each<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let [range] = arguments(values)?;
-    pay(length(range.as_ref()).saturating_add(1))?;
-    Ok(range)
-}
-
-/// Pays for comparing every element with every other one, and returns the value.
-fn squared<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let [range] = arguments(values)?;
-    let length = length(range.as_ref());
-    pay(length.saturating_mul(length).saturating_add(1))?;
-    Ok(range)
-}
-
-fn as_text<'a>(function: &str, value: &'a dyn Val) -> Result<&'a str, ExecutionError> {
+pub(super) fn as_text<'a>(function: &str, value: &'a dyn Val) -> Result<&'a str, ExecutionError> {
     match value.downcast_ref::<CelString<'_>>() {
         Some(text) => Ok(text.inner()),
+        None => Err(ExecutionError::no_such_overload(function, vec![value.get_type().name().to_owned()])),
+    }
+}
+
+/// Returns how often something is done at most; a negative number means always.
+pub(super) fn whole(function: &str, value: &dyn Val) -> Result<usize, ExecutionError> {
+    match value.downcast_ref::<CelInt>() {
+        Some(limit) => Ok(usize::try_from(*limit.inner()).unwrap_or(usize::MAX)),
         None => Err(ExecutionError::no_such_overload(function, vec![value.get_type().name().to_owned()])),
     }
 }
@@ -201,13 +207,7 @@ fn replace<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     };
     let (text, from, to) =
         (as_text("replace", text.as_ref())?, as_text("replace", from.as_ref())?, as_text("replace", to.as_ref())?);
-    let limit = match rest.first() {
-        None => usize::MAX,
-        Some(limit) => match limit.downcast_ref::<CelInt>() {
-            Some(limit) => usize::try_from(*limit.inner()).unwrap_or(usize::MAX),
-            None => return Err(ExecutionError::no_such_overload("replace", vec![limit.get_type().name().to_owned()])),
-        },
-    };
+    let limit = rest.first().map_or(Ok(usize::MAX), |limit| whole("replace", limit.as_ref()))?;
     let found = text.matches(from).count().min(limit);
     pay((text.len() + found.saturating_mul(to.len())) / 16)?;
     Ok(CowVal::owned(CelString::from(text.replacen(from, to, limit))))
@@ -238,8 +238,13 @@ fn matches<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [text, pattern] = arguments(values)?;
     let text = as_text("matches", text.as_ref())?;
     pay(text.len() / 16)?;
-    match pattern.downcast_ref::<Pattern>() {
-        Some(pattern) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text)))),
-        None => Err(ExecutionError::missing_argument_or_target()),
-    }
+    let is_match = match pattern.downcast_ref::<Pattern>() {
+        Some(pattern) => pattern.0.is_match(text),
+        None => {
+            pay(PATTERN_STEPS)?;
+            let pattern = rewrite::pattern(as_text("matches", pattern.as_ref())?);
+            pattern.map_err(|error| ExecutionError::function_error("matches", error))?.is_match(text)
+        }
+    };
+    Ok(CowVal::owned(CelBool::from(is_match)))
 }

@@ -11,6 +11,7 @@ use cel::common::value::Val;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::cost::expanded;
 use super::map::{Entries, OrderedMap};
 use super::number;
 
@@ -81,6 +82,12 @@ impl<'de> Visitor<'de> for Reader {
         }
         Ok(Parsed(Box::new(OrderedMap::from(entries))))
     }
+}
+
+/// As [`from_val`], paid for out of the budget of an evaluation.
+pub(super) fn produced(value: &dyn Val) -> Result<Value, ExecutionError> {
+    expanded(value)?;
+    from_val(value)
 }
 
 /// Returns a value as JSON: an empty optional is `null`, a full one its value.

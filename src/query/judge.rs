@@ -57,7 +57,7 @@ pub(super) fn projection<C: Columns>(
     }
     let nothing = Decoded::new(Form::Opaque, &[]);
     let variables = Variables::new(row, known(row, decoded, &nothing));
-    let value = select.program.evaluate(&variables, json::from_val)?;
+    let value = select.program.evaluate(&variables, json::produced)?;
     Ok(value.map_err(|reason| (!variables.was_content_asked()).then_some(reason)))
 }
 

@@ -15,6 +15,7 @@ mod cached;
 mod compile;
 mod completion;
 mod content;
+mod cost;
 mod data;
 mod deep;
 mod environment;

@@ -4,6 +4,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 use regex::{Regex, RegexBuilder};
 
 use super::functions::{self as f, Pattern};
+use super::vocabulary::SPACES;
 
 /// The most memory of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
@@ -44,22 +45,23 @@ fn folds(call: &CallExpr) -> bool {
     matches!(call.args.first().map(|first| &first.expr), Some(Expr::Ident(name)) if name == ACCUMULATOR)
 }
 
-/// Makes loops and what builds texts pay, keeps maps in order, and compiles patterns once.
+/// Makes loops and what copies, reads or builds pay, keeps maps in order, and compiles patterns once.
 pub(super) fn guards(expression: IdedExpr) -> (IdedExpr, Vec<Pattern>) {
     let mut patterns = Vec::new();
     let guarded = each_node(expression, &mut |node| match node {
         Expr::Call(call) => guarded_call(call, &mut patterns),
-        Expr::Comprehension(mut comprehension) => {
-            if comprehension.iter_var != "#unused" {
-                comprehension.iter_range = call(f::EACH, vec![std::mem::take(&mut comprehension.iter_range)]);
-            }
-            Expr::Comprehension(comprehension)
+        Expr::Comprehension(comprehension) => Expr::Comprehension(Box::new(guarded_loop(*comprehension))),
+        Expr::List(mut list) => {
+            let is_long = list.elements.len() > LIST_FREE_MAX;
+            list.elements = list.elements.into_iter().map(paid).collect();
+            let list = Expr::List(list);
+            if is_long { call(f::PAID, vec![IdedExpr { id: 0, expr: list }]).expr } else { list }
         }
         Expr::Map(map) => {
             let triples = map.entries.into_iter().filter_map(|entry| match entry.expr {
                 EntryExpr::MapEntry(entry) => {
                     let optional = Expr::Literal(LiteralValue::Boolean(entry.optional.into()));
-                    Some([IdedExpr { id: entry.key.id, expr: optional }, entry.key, entry.value])
+                    Some([IdedExpr { id: entry.key.id, expr: optional }, paid(entry.key), paid(entry.value)])
                 }
                 EntryExpr::StructField(_) => None,
             });
@@ -71,58 +73,129 @@ pub(super) fn guards(expression: IdedExpr) -> (IdedExpr, Vec<Pattern>) {
     (guarded, patterns)
 }
 
-fn guarded_call(mut original: CallExpr, patterns: &mut Vec<Pattern>) -> Expr {
-    match (original.func_name.as_str(), original.target.take(), original.args.len()) {
-        ("replace", Some(target), 2 | 3) => {
-            original.args.insert(0, *target);
-            f::REPLACE.clone_into(&mut original.func_name);
-        }
-        ("join", Some(target), 0 | 1) => {
-            original.args.insert(0, *target);
-            f::JOIN.clone_into(&mut original.func_name);
-        }
-        ("distinct", Some(target), 0) => original.target = Some(Box::new(call(f::SQUARED, vec![*target]))),
-        ("sort", Some(target), 0) => original.target = Some(Box::new(call(f::EACH, vec![*target]))),
-        ("matches", Some(target), 1) => {
-            original.args.insert(0, *target);
-            if !hoist(&mut original, patterns) {
-                original.target = Some(Box::new(original.args.remove(0)));
+/// The longest list whose elements are written side by side that costs nothing.
+const LIST_FREE_MAX: usize = 16;
+
+/// Makes a loop pay before it starts, and end soon once the budget is spent: `all` and `exists` absorb errors of their
+/// steps, but none of their conditions.
+fn guarded_loop(mut loops: ComprehensionExpr) -> ComprehensionExpr {
+    if loops.iter_var == "#unused" {
+        loops.accu_init = paid(loops.accu_init);
+        loops.result = paid(loops.result);
+        return loops;
+    }
+    loops.iter_range = call(f::EACH, vec![loops.iter_range]);
+    match &mut loops.loop_step.expr {
+        // What `filter` and the like keep; the interpreter wants their conditions to be literals.
+        Expr::Call(step) if step.func_name == operators::CONDITIONAL => {
+            if let Some(kept) = step.args.first_mut() {
+                *kept = call(f::GO, vec![std::mem::take(kept)]);
             }
         }
+        _ if !matches!(loops.loop_cond.expr, Expr::Literal(_)) => {
+            loops.loop_cond = call(f::GO, vec![loops.loop_cond]);
+        }
+        _ => {}
+    }
+    loops
+}
+
+/// Makes an expression pay for its value, unless that is short or was paid for when it was made.
+fn paid(node: IdedExpr) -> IdedExpr {
+    let is_free = match &node.expr {
+        Expr::Literal(_) | Expr::List(_) => true,
+        Expr::Select(select) => select.test,
+        Expr::Call(call) => call.func_name.starts_with('@') || FLAGS.contains(&call.func_name.as_str()),
+        Expr::Ident(_) | Expr::Map(_) | Expr::Comprehension(_) | Expr::Struct(_) | Expr::Unspecified => false,
+    };
+    if is_free { node } else { call(f::PAID, vec![node]) }
+}
+
+/// Operators whose results are true or false.
+const FLAGS: [&str; 9] = [
+    operators::LOGICAL_AND,
+    operators::LOGICAL_OR,
+    operators::LOGICAL_NOT,
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::LESS,
+    operators::LESS_EQUALS,
+    operators::GREATER,
+    operators::GREATER_EQUALS,
+];
+
+fn guarded_call(mut original: CallExpr, patterns: &mut Vec<Pattern>) -> Expr {
+    let name = original.func_name.as_str();
+    match (name, original.target.take(), original.args.len()) {
+        ("replace", Some(target), 2 | 3) => free(&mut original, *target, f::REPLACE),
+        ("join", Some(target), 0 | 1) => free(&mut original, *target, f::JOIN),
+        ("split", Some(target), 1 | 2) => free(&mut original, *target, f::SPLIT),
+        ("matches", Some(target), 1) => {
+            free(&mut original, *target, f::MATCHES);
+            hoist(&mut original, patterns);
+        }
         ("matches", None, 2) => {
-            let _is_hoisted = hoist(&mut original, patterns);
+            f::MATCHES.clone_into(&mut original.func_name);
+            hoist(&mut original, patterns);
+        }
+        ("distinct", Some(target), 0) => original.target = Some(Box::new(call(f::SQUARED, vec![*target]))),
+        ("range", Some(target), 1) if is_name(&target, "lists") => {
+            original.args = vec![call(f::COUNT, original.args)];
+            original.target = Some(target);
+        }
+        // Comparing with a literal takes no longer than the literal is.
+        (operators::EQUALS | operators::NOT_EQUALS, None, 2)
+            if !original.args.iter().any(|side| matches!(side.expr, Expr::Literal(_))) =>
+        {
+            original.args = original.args.into_iter().map(paid).collect();
         }
         (operators::IN, None, 2) => {
             if let Some(range) = original.args.pop() {
-                let is_literal = matches!(range.expr, Expr::List(_));
-                original.args.push(if is_literal { range } else { call(f::EACH, vec![range]) });
+                original.args.push(paid(range));
             }
+        }
+        // They copy what they find.
+        (operators::OPT_SELECT | operators::OPT_INDEX, None, 2) => {
+            return call(f::PAID, vec![IdedExpr { id: 0, expr: Expr::Call(original) }]).expr;
+        }
+        (name, target, _) if name.starts_with(|first: char| first.is_ascii_alphabetic()) || target.is_some() => {
+            original.args = original.args.into_iter().map(paid).collect();
+            let is_space = |target: &IdedExpr| SPACES.iter().any(|space| is_name(target, space));
+            original.target = target.map(|target| if is_space(&target) { target } else { Box::new(paid(*target)) });
         }
         (_, target, _) => original.target = target,
     }
     Expr::Call(original)
 }
 
-/// Replaces the literal pattern of `matches(text, pattern)`; validation has seen that it compiles.
-fn hoist(original: &mut CallExpr, patterns: &mut Vec<Pattern>) -> bool {
-    let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }) = original.args.get(1) else {
-        return false;
+/// Makes `target.function(…)` a call of a function of ours, with the target as its first argument.
+fn free(original: &mut CallExpr, target: IdedExpr, name: &str) {
+    original.args.insert(0, target);
+    name.clone_into(&mut original.func_name);
+}
+
+fn is_name(node: &IdedExpr, wanted: &str) -> bool {
+    matches!(&node.expr, Expr::Ident(name) if name == wanted)
+}
+
+/// Replaces the literal pattern of `@matches(text, pattern)`; validation has seen that it compiles.
+fn hoist(original: &mut CallExpr, patterns: &mut Vec<Pattern>) {
+    let Some(argument) = original.args.get_mut(1) else {
+        return;
     };
-    let Ok(compiled) = pattern(text.inner()) else {
-        return false;
+    let Expr::Literal(LiteralValue::String(text)) = &argument.expr else {
+        return;
     };
-    if let Some(argument) = original.args.get_mut(1) {
+    if let Ok(compiled) = pattern(text.inner()) {
         argument.expr = Expr::Ident(format!("{PATTERN_PREFIX}{}", patterns.len()));
+        patterns.push(Pattern(compiled));
     }
-    patterns.push(Pattern(compiled));
-    f::MATCHES.clone_into(&mut original.func_name);
-    true
 }
 
 /// Makes the functions of `data` reach the data: `data.f(x)` becomes `@data[["f", x]]`.
 pub(super) fn data_calls(expression: IdedExpr) -> IdedExpr {
     each_node(expression, &mut |node| match node {
-        Expr::Call(CallExpr { func_name, target: Some(target), args }) if is_data(&target) => {
+        Expr::Call(CallExpr { func_name, target: Some(target), args }) if is_name(&target, "data") => {
             let name = IdedExpr { id: target.id, expr: Expr::Literal(LiteralValue::String(func_name.into())) };
             let elements = std::iter::once(name).chain(args).collect();
             let data = IdedExpr { id: target.id, expr: Expr::Ident(DATA.to_owned()) };
@@ -135,10 +208,6 @@ pub(super) fn data_calls(expression: IdedExpr) -> IdedExpr {
 
 /// The name that a resolver gives the data.
 pub(super) const DATA: &str = "@data";
-
-fn is_data(target: &IdedExpr) -> bool {
-    matches!(&target.expr, Expr::Ident(name) if name == "data")
-}
 
 fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
     let id = args.first().map_or(0, |argument| argument.id);

@@ -11,6 +11,7 @@ use super::Access;
 use super::record::{Group, Record};
 use crate::catalog::{Column, Order, Parameter, Selection, TAG_EQUALS};
 use crate::namespace::Namespace;
+use crate::query::budget::{interrupt, pay};
 use crate::query::compile::Query;
 use crate::query::json;
 use crate::query::pushdown::Errors;
@@ -130,7 +131,8 @@ impl<'a> Access<'a> {
     fn query(&'a self, predicate: &str, select: Option<&str>) -> Found<'a> {
         let query = Query::parse_here(predicate, select, Errors::Skip).map_err(|complaint| complaint.to_string())?;
         let (mut rows, mut values) = (Vec::new(), Vec::new());
-        let outcome = run_here(&query, self.catalog, self.contents, &Options::default(), &mut |answer| {
+        let options = Options { interrupt: interrupt(), ..Options::default() };
+        let outcome = run_here(&query, self.catalog, self.contents, &options, &mut |answer| {
             match answer {
                 Answer::Row(row, _) => rows.push(row),
                 Answer::Value(value) => values.push(value),
@@ -138,7 +140,8 @@ impl<'a> Access<'a> {
             }
             ControlFlow::Continue(())
         });
-        outcome.map_err(|error| error.to_string())?;
+        let report = outcome.map_err(|error| error.to_string())?;
+        pay(usize::try_from(report.read).unwrap_or(usize::MAX)).map_err(|error| error.to_string())?;
         if select.is_none() {
             return Ok(self.list(rows));
         }
@@ -177,6 +180,7 @@ impl<'a> Access<'a> {
             ControlFlow::Continue(())
         });
         selected.map_err(|error| error.to_string())?;
+        pay(rows.len()).map_err(|error| error.to_string())?;
         Ok(rows)
     }
 

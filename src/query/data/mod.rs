@@ -13,9 +13,13 @@ use cel::common::traits::Indexer;
 use cel::common::types::{CelList, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
+use super::budget::pay;
 use super::content::Contents;
 use crate::catalog::Catalog;
 use crate::namespace::Namespace;
+
+/// What a call costs, besides the rows it finds.
+const CALL_STEPS: usize = 10;
 
 /// What the functions work on.
 pub(super) struct Access<'a> {
@@ -78,6 +82,7 @@ impl Indexer for Data<'_> {
     where
         Self: 'v,
     {
+        pay(CALL_STEPS)?;
         let request = request.downcast_ref::<CelList<'_>>().map(CelList::inner).unwrap_or_default();
         let (name, arguments) = match request.split_first() {
             Some((name, arguments)) => (name.downcast_ref::<CelString<'_>>(), arguments),

@@ -127,20 +127,57 @@ fn a_whole_record_is_printed_with_its_content() {
 #[test]
 fn endless_work_is_ended() {
     let world = two_namespaces();
-    let doubling = "[1, 2].map(a, ".repeat(3) + "1" + &")".repeat(3);
+    let shared = |last: &str| {
+        let doubled: String =
+            (1..40).map(|level| format!("cel.bind(m{level}, {{\"a\": m{0}, \"b\": m{0}}}, ", level - 1)).collect();
+        format!("cel.bind(m0, {{\"a\": 1}}, {doubled}{last}{}", ")".repeat(40))
+    };
     let bombs = [
         "lists.range(1000000).map(x, lists.range(1000000).map(y, x * y)).size()".to_owned(),
+        "lists.range(100).map(x, lists.range(1000000)).size()".to_owned(),
+        "lists.range(1000000).all(x, lists.range(1000000).size() > 0)".to_owned(),
+        "lists.range(100000).all(x, lists.range(100000).all(y, true))".to_owned(),
+        "lists.range(1000).exists(x, lists.range(100000).filter(y, false).size() > 0)".to_owned(),
         "lists.range(100000).distinct().size()".to_owned(),
+        "lists.range(100000).map(x, \"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\".split(\"\")).size()".to_owned(),
+        "cel.bind(l, lists.range(1000000), [l, l, l, l, l, l, l, l].flatten().reverse().slice(0, 9).size())".to_owned(),
+        "cel.bind(l, lists.range(100000), lists.range(100000).map(x, l).size())".to_owned(),
+        "cel.bind(l, lists.range(100000), lists.range(100000).all(x, l == l && optional.of(l).hasValue()))".to_owned(),
+        format!("{}\"\"{}.size()", "strings.quote(".repeat(60), ")".repeat(60)),
         format!("\"x\"{}.size()", ".replace(\"x\", \"xxxxxxxxxx\")".repeat(12)),
-        format!("cel.bind(s, \"xxxxxxxxxxxxxxxx\", s{})", " + s".repeat(400)),
-        format!("[\"x\"]{}.size()", ".map(a, a + a)".repeat(40)),
-        doubling,
+        format!("[\"x\"]{}.size()", ".map(a, [a, a])".repeat(40)),
+        shared("m39"),
+        shared("m39 == {\"a\": m38, \"b\": m38}"),
     ];
 
     for bomb in bombs {
-        match world.evaluate(&bomb) {
-            Ok(_) | Err(QueryError::Exhausted { .. } | QueryError::Evaluation { .. }) => {}
-            Err(error) => panic!("{bomb}: {error}"),
-        }
+        let outcome = world.evaluate(&bomb);
+        assert!(matches!(outcome, Err(QueryError::Exhausted { .. })), "{bomb}: {outcome:?}");
     }
+}
+
+#[test]
+fn work_within_the_budget_is_done() {
+    let world = two_namespaces();
+
+    assert_eq!(world.value("lists.range(50000).all(x, x >= 0)"), json!(true));
+    assert_eq!(world.value("lists.range(30000).map(x, x * 2).filter(x, x % 3 == 0).size()"), json!(10_000));
+    assert_eq!(world.value("[[1, 2], [3]].flatten().reverse().slice(0, 2)"), json!([3, 2]));
+    assert_eq!(world.value("[lists.range(3), [1, 1].distinct(), [2, 1].sort()]"), json!([[0, 1, 2], [1], [1, 2]]));
+    assert_eq!(world.value("[{\"n\": 2}, {\"n\": 1}].map(x, x).sortBy(x, x.n).map(x, x.n)"), json!([1, 2]));
+    assert_eq!(world.value("\"a\".matches(\"[\" + \"a\" + \"]\")"), json!(true));
+}
+
+#[test]
+fn texts_are_split_as_in_cel() {
+    let world = two_namespaces();
+    let split = |arguments: &str| world.value(&format!("\"a,é,\".split({arguments})"));
+
+    assert_eq!(split("\",\""), json!(["a", "é", ""]));
+    assert_eq!(split("\",\", 2"), json!(["a", "é,"]));
+    assert_eq!(split("\",\", 0"), json!([]));
+    assert_eq!(split("\",\", -1"), json!(["a", "é", ""]));
+    assert_eq!(split("\"\""), json!(["a", ",", "é", ","]));
+    assert_eq!(split("\"\", 3"), json!(["a", ",", "é,"]));
+    assert_eq!(world.value("\"\".split(\"\")"), json!([]));
 }
