@@ -22,21 +22,22 @@ pub(super) fn text(number: f64) -> String {
 
 /// Returns the number as JSON: whole numbers without a fraction, `null` for those JSON does not have.
 pub(super) fn json(number: f64) -> serde_json::Value {
-    let is_whole = number.fract() == 0.0 && number.abs() <= MAX_SAFE;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-    let whole = number as i64;
-    if is_whole {
-        whole.into()
-    } else {
-        serde_json::Number::from_f64(number).map_or(serde_json::Value::Null, Into::into)
+    if number.fract() == 0.0 {
+        // The digits of JavaScript, as far as JSON values have integers.
+        let text = text(number);
+        if let Ok(whole) = text.parse::<i64>() {
+            return whole.into();
+        }
+        if let Ok(whole) = text.parse::<u64>() {
+            return whole.into();
+        }
     }
+    serde_json::Number::from_f64(number).map_or(serde_json::Value::Null, Into::into)
 }
-
-const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{json, text};
 
     #[test]
     fn numbers_read_as_in_javascript() {
@@ -45,5 +46,16 @@ mod tests {
         let texts: Vec<_> = numbers.into_iter().map(text).collect();
 
         assert_eq!(texts, ["7", "0", "0.5", "1e+21", "1.5e+300", "1e-7", "123456789.25", "100000000000000000000"]);
+    }
+
+    #[test]
+    fn whole_numbers_have_no_fraction_in_json() {
+        let numbers =
+            [-0.0, 9_007_199_254_740_993.0, -1_152_921_504_606_846_976.0, 12_345_678_901_234_567_890.0, 0.5, 1e21];
+
+        let texts: Vec<_> = numbers.into_iter().map(|number| json(number).to_string()).collect();
+
+        assert_eq!(texts, ["0", "9007199254740992", "-1152921504606847000", "12345678901234567000", "0.5", "1e+21"]);
+        assert_eq!(json(f64::INFINITY), serde_json::Value::Null);
     }
 }
