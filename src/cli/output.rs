@@ -1,5 +1,8 @@
 //! Data on stdout, status on stderr; sizes, tables and lists as people read them.
+//!
+//! What others wrote is shown to people with its control characters escaped: it does not command their terminals.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -97,36 +100,42 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Returns a text for a line on a terminal, control characters escaped.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Returns rows as aligned columns, however many there are, under a header if there is one.
-pub(crate) fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).chain([header.len()]).max().unwrap_or_default();
-    let mut widths = vec![0; count];
-    let header: Vec<String> = header.iter().map(|title| (*title).to_owned()).collect();
-    for row in rows.iter().chain([&header]) {
-        for (width, cell) in widths.iter_mut().zip(row) {
+pub(crate) fn columns<R: AsRef<[String]>>(header: &[&str], rows: &[R]) -> String {
+    let head = Some(header.iter().map(|title| plain(title)).collect::<Vec<_>>()).filter(|head| !head.is_empty());
+    let rows = rows.iter().map(|row| row.as_ref().iter().map(|cell| plain(cell)).collect());
+    let lines: Vec<Vec<Cow<'_, str>>> = head.into_iter().chain(rows).collect();
+    let mut widths = vec![0; lines.iter().map(Vec::len).max().unwrap_or_default()];
+    for cells in &lines {
+        for (width, cell) in widths.iter_mut().zip(cells) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let head = if header.is_empty() { String::new() } else { line(&header, &widths) };
-    rows.iter().fold(head, |text, row| text + &line(row, &widths))
+    lines.iter().map(|cells| line(cells, &widths)).collect()
 }
 
 /// Returns rows as aligned columns, two spaces apart, under a header.
 pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
-    let mut widths = header.map(|title| title.chars().count());
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = line(&header.map(str::to_owned), &widths);
-    for row in rows {
-        text.push_str(&line(row, &widths));
-    }
-    text
+    columns(&header, rows)
 }
 
-fn line(cells: &[String], widths: &[usize]) -> String {
+fn line(cells: &[Cow<'_, str>], widths: &[usize]) -> String {
     let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
     padded.join("  ").trim_end().to_owned() + "\n"
 }
@@ -139,6 +148,16 @@ mod tests {
     fn sizes_have_one_decimal_above_a_kilobyte() {
         assert_eq!([0, 1023, 1024, 4300, 5 << 20].map(human_size), ["0B", "1023B", "1.0KB", "4.2KB", "5.0MB"]);
         assert_eq!(human_size(u64::MAX), "16777216.0TB");
+    }
+
+    #[test]
+    fn control_characters_are_escaped_in_cells_and_titles() {
+        let rows = [["\u{1b}[31mred\r".to_owned(), "a\nb\u{9b}".to_owned()], ["é".to_owned(), "c".to_owned()]];
+
+        let shown = table(["ti\u{7}tle", "x"], &rows);
+
+        assert_eq!(shown, "ti\\u{7}tle       x\n\\u{1b}[31mred\\r  a\\nb\\u{9b}\né                c\n");
+        assert_eq!(columns(&["k\u{1b}"], &[vec!["v\t".to_owned()]]), "k\\u{1b}\nv\\t\n");
     }
 
     #[test]

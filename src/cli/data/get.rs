@@ -19,7 +19,7 @@ use super::model::{self, Found, shown_name};
 use super::shape::Version;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::output::{Format, human_size, print};
+use crate::cli::output::{Format, human_size, plain, print};
 use crate::cli::report::{Failed, Outcome};
 
 /// The largest content that goes into a JSON document, in bytes.
@@ -205,6 +205,6 @@ fn header(version: &Version) -> String {
         format!("created:   {}", version.created_at),
         format!("path:      {}", version.content_path),
     ]
-    .join("\n")
-        + "\n"
+    .map(|line| plain(&line).into_owned() + "\n")
+    .concat()
 }

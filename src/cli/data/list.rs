@@ -14,7 +14,7 @@ use tracing::warn;
 use super::model::{self, Found};
 use super::shape::ModelKeys;
 use crate::cli::context::Context;
-use crate::cli::output::{counted, human_size, table};
+use crate::cli::output::{counted, human_size, plain, table};
 use crate::cli::report::{Failed, Outcome};
 
 /// List the data of a model, or every model
@@ -145,7 +145,8 @@ fn grouped(items: Vec<Item>) -> Vec<Group> {
 
 fn listing_text(shown: &Listing) -> String {
     let namespace = shown.namespace.as_ref().map(|namespace| format!("{namespace}:")).unwrap_or_default();
-    let mut text = format!("data of {namespace}{} ({})\n", shown.model.model_name, shown.model.model_type);
+    let title = format!("data of {namespace}{} ({})", shown.model.model_name, shown.model.model_type);
+    let mut text = plain(&title).into_owned() + "\n";
     for group in &shown.groups {
         let rows = group.items.iter().map(|item| {
             let size = item.size.map(human_size).unwrap_or_default();
