@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use cel::common::types::CelString;
 use cel::common::value::Val;
 
-use super::json;
+use super::json_text;
 use super::map::OrderedMap;
 use super::row::Columns;
 use crate::catalog::Column;
@@ -68,14 +68,19 @@ static NO_TEXT: LazyLock<CelString<'static>> = LazyLock::new(|| CelString::from(
 
 impl Decoded {
     pub(super) fn new(form: Form, bytes: &[u8]) -> Self {
-        let text = || CelString::from(String::from_utf8_lossy(bytes).into_owned());
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let owned = || Some(CelString::from(text.to_owned()));
         match form {
-            Form::Json => match json::parse(bytes) {
+            Form::Json => match json_text::parse(text) {
                 Ok(attributes) => Self { attributes: Some(attributes), text: None },
                 // Broken JSON has no attributes and is a text, as in the existing swamp.
-                Err(_broken) => Self { attributes: None, text: Some(text()) },
+                Err(broken) => {
+                    let empty = OrderedMap::empty(&format!("its content is not JSON: {broken}"));
+                    Self { attributes: Some(Box::new(empty)), text: owned() }
+                }
             },
-            Form::Text => Self { attributes: None, text: Some(text()) },
+            Form::Text => Self { attributes: None, text: owned() },
             Form::Opaque => Self { attributes: None, text: None },
         }
     }
@@ -86,8 +91,8 @@ impl Decoded {
 
     pub(super) fn content(&self) -> &dyn Val {
         match (&self.attributes, &self.text) {
-            (Some(attributes), _) => attributes.as_ref(),
-            (None, Some(text)) => text,
+            (_, Some(text)) => text,
+            (Some(attributes), None) => attributes.as_ref(),
             (None, None) => &*NO_TEXT,
         }
     }
@@ -112,5 +117,5 @@ pub(super) fn artifact(row: &dyn Columns) -> Result<Artifact, String> {
 /// Returns the tags of a row as a map.
 pub(super) fn tags(text: &str) -> Box<dyn Val> {
     // The catalog keeps nothing but objects of texts here.
-    json::parse(text.as_bytes()).unwrap_or_else(|_damaged| Box::new(OrderedMap::default()))
+    json_text::parse(text).unwrap_or_else(|_damaged| Box::new(OrderedMap::default()))
 }

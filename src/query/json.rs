@@ -1,88 +1,17 @@
-//! JSON in, as values of expressions, and values of expressions out, as JSON.
-//!
-//! Every number that comes in is a double: swamp reads JSON with JavaScript.
+//! Values of expressions as JSON, and as values that borrow nothing.
 
 use cel::ExecutionError;
 use cel::common::types::{
-    CelBool, CelBytes, CelDouble, CelDuration, CelInt, CelList, CelMapKey, CelNull, CelOptional, CelString,
-    CelTimestamp, CelType, CelUInt,
+    CelBool, CelBytes, CelDouble, CelDuration, CelInt, CelList, CelNull, CelOptional, CelString, CelTimestamp, CelType,
+    CelUInt,
 };
 use cel::common::value::Val;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::cost::expanded;
-use super::map::{Entries, OrderedMap};
+use super::json_text::parse;
+use super::map::OrderedMap;
 use super::number;
-
-/// Returns the value of a JSON text.
-pub(super) fn parse(text: &[u8]) -> serde_json::Result<Box<dyn Val>> {
-    serde_json::from_slice::<Parsed>(text).map(|parsed| parsed.0)
-}
-
-struct Parsed(Box<dyn Val>);
-
-impl<'de> Deserialize<'de> for Parsed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = Parsed;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, v: bool) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelBool::from(v))))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "as in JavaScript")]
-    fn visit_i64<E>(self, v: i64) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelDouble::from(v as f64))))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "as in JavaScript")]
-    fn visit_u64<E>(self, v: u64) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelDouble::from(v as f64))))
-    }
-
-    fn visit_f64<E>(self, v: f64) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelDouble::from(v))))
-    }
-
-    fn visit_str<E>(self, v: &str) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelString::from(v.to_owned()))))
-    }
-
-    fn visit_string<E>(self, v: String) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelString::from(v))))
-    }
-
-    fn visit_unit<E>(self) -> Result<Parsed, E> {
-        Ok(Parsed(Box::new(CelNull)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Parsed, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Parsed(element)) = seq.next_element()? {
-            list.push(element);
-        }
-        Ok(Parsed(Box::new(CelList::from(list))))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
-        let mut entries = Entries::default();
-        while let Some((key, Parsed(value))) = map.next_entry::<String, _>()? {
-            entries.insert(CelMapKey::String(CelString::from(key)), value);
-        }
-        Ok(Parsed(Box::new(OrderedMap::from(entries))))
-    }
-}
 
 /// As [`from_val`], paid for out of the budget of an evaluation.
 pub(super) fn produced(value: &dyn Val) -> Result<Value, ExecutionError> {
@@ -191,6 +120,6 @@ pub(super) fn owned(value: &dyn Val) -> Box<dyn Val> {
         Box::new(kind.clone())
     } else {
         // A record of `data.…`: its content may not be had, and an absent value is `null`.
-        from_val(value).ok().and_then(|json| parse(json.to_string().as_bytes()).ok()).unwrap_or(Box::new(CelNull))
+        from_val(value).ok().and_then(|json| parse(&json.to_string()).ok()).unwrap_or(Box::new(CelNull))
     }
 }

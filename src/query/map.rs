@@ -14,17 +14,25 @@ use super::budget::pay;
 /// The entries of a map.
 pub(super) type Entries = IndexMap<CelMapKey<'static>, Box<dyn Val>>;
 
-/// A map of values that are all owned.
+/// What stands in the error of a missing key between the key and the reason why there is none.
+pub(super) const WHY: char = '\0';
+
+/// A map of values that are all owned; and, of an empty one, why it is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OrderedMap(Arc<Entries>);
+pub(super) struct OrderedMap(Arc<Entries>, Option<Arc<str>>);
 
 impl From<Entries> for OrderedMap {
     fn from(entries: Entries) -> Self {
-        Self(Arc::new(entries))
+        Self(Arc::new(entries), None)
     }
 }
 
 impl OrderedMap {
+    /// Returns an empty map that says why it is.
+    pub(super) fn empty(why: &str) -> Self {
+        Self(Arc::default(), Some(Arc::from(why)))
+    }
+
     fn find<'b>(&'b self, key: &dyn Val) -> Option<&'b (dyn Val + 'static)> {
         self.at(&key_of(key)?)
     }
@@ -135,7 +143,11 @@ impl Indexer for OrderedMap {
     {
         match self.find(key) {
             Some(value) => Ok(CowVal::Borrowed(value)),
-            None if is_key(key) => Err(ExecutionError::no_such_key(&shown(key))),
+            None if is_key(key) => Err(match &self.1 {
+                // Another error would not be a missing key for `has` and the like.
+                Some(why) => ExecutionError::no_such_key(&format!("{}{WHY}{why}", shown(key))),
+                None => ExecutionError::no_such_key(&shown(key)),
+            }),
             None => Err(no_key(key)),
         }
     }
@@ -152,7 +164,8 @@ fn no_key(value: &dyn Val) -> ExecutionError {
     ExecutionError::UnexpectedType { got: value.get_type().name().to_owned(), want: "map key".to_owned() }
 }
 
-fn shown(key: &dyn Val) -> String {
+/// Returns a key as people write it.
+pub(super) fn shown(key: &dyn Val) -> String {
     match key_of(key) {
         Some(CelMapKey::String(text)) => text.inner().to_owned(),
         Some(CelMapKey::Int(number)) => number.inner().to_string(),

@@ -24,6 +24,7 @@ mod expression;
 mod field;
 mod functions;
 mod json;
+mod json_text;
 mod judge;
 mod limits;
 mod map;

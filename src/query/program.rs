@@ -12,6 +12,7 @@ use super::budget;
 use super::environment::ENVIRONMENT;
 use super::error::QueryError;
 use super::functions::Pattern;
+use super::map::WHY;
 use super::rewrite::{self, PATTERN_PREFIX};
 
 /// A checked expression with its patterns compiled.
@@ -74,7 +75,10 @@ impl VariableResolver for Resolver<'_> {
 /// Says an error of the interpreter in words.
 fn reason(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::NoSuchKey(key) => format!("no such key `{key}`"),
+        ExecutionError::NoSuchKey(key) => match key.split_once(WHY) {
+            Some((_, why)) => why.to_owned(),
+            None => format!("no such key `{key}`"),
+        },
         ExecutionError::NoSuchOverload(overload) => {
             let name = match overload.function() {
                 "_._" | "_?._" | "_[_]" => "the `.` or `[…]`",

@@ -13,10 +13,10 @@ use crate::catalog::{Column, Order, Parameter, Selection, TAG_EQUALS};
 use crate::namespace::Namespace;
 use crate::query::budget::{interrupt, pay};
 use crate::query::compile::Query;
-use crate::query::json;
 use crate::query::pushdown::Errors;
 use crate::query::row::{RECORD, Row};
 use crate::query::run::{Answer, Options, run_here};
+use crate::query::{json, json_text};
 
 type Found<'a> = Result<Box<dyn Val + 'a>, String>;
 
@@ -146,7 +146,7 @@ impl<'a> Access<'a> {
             return Ok(self.list(rows));
         }
         let values = serde_json::Value::Array(values).to_string();
-        json::parse(values.as_bytes()).map(|list| list as Box<dyn Val + 'a>).map_err(|error| error.to_string())
+        json_text::parse(&values).map(|list| list as Box<dyn Val + 'a>).map_err(|error| error.to_string())
     }
 
     /// Returns the rows of a model, in order; it is an error if several namespaces have them.

@@ -6,7 +6,7 @@ use super::{JSON, Put, World, two_namespaces};
 use crate::query::{Interrupt, QueryError, Surroundings, evaluate};
 
 impl World {
-    fn evaluate(&self, expression: &str) -> Result<Value, QueryError> {
+    pub(super) fn evaluate(&self, expression: &str) -> Result<Value, QueryError> {
         let own = "infra".parse().unwrap();
         let around = Surroundings { catalog: &self.catalog, contents: &self.contents, own: Some(&own) };
         evaluate(expression, around, &Interrupt::default())

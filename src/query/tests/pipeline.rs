@@ -59,6 +59,52 @@ fn content_is_the_text_of_texts_and_of_broken_json_and_empty_for_the_rest() {
 }
 
 #[test]
+fn content_is_json_where_it_is_to_javascript() {
+    let deep = format!("{{\"y\":1,\"d\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let mut world = World::of(&[
+        ("infra", "odd", "huge", 1, JSON, r#"{"x":1e999,"y":1}"#),
+        ("infra", "odd", "surrogate", 1, JSON, r#"{"x":"\ud800","y":1}"#),
+        ("infra", "odd", "deep", 1, JSON, &deep),
+        ("infra", "odd", "mark", 1, JSON, "\u{feff}{\"y\":1}"),
+        ("infra", "odd", "byte", 1, JSON, "?"),
+    ]);
+    let path = "infra/data/acme/thing/id-odd/byte/1/raw".to_owned();
+    world.contents.contents.insert(path, b"{\"x\":\"\xff\",\"y\":1}".to_vec());
+
+    assert_eq!(world.values("attributes.y == 1", "name"), ["huge", "surrogate", "deep", "mark", "byte"]);
+    let texts = world.values("name == \"surrogate\" || name == \"byte\"", "attributes.x");
+    assert_eq!(texts, [json!("\u{fffd}"), json!("\u{fffd}")]);
+    assert_eq!(world.values("attributes.?x.orValue(0) == 1.0 / 0", "name"), ["huge"]);
+}
+
+#[test]
+fn broken_json_is_the_reason_where_a_key_is_missing() {
+    let world = two_namespaces();
+
+    let (_, report) = world.run("name == \"broken\" && attributes.n == 1", None, &Options::default()).unwrap();
+
+    let reason = report.skipped.unwrap().reason;
+    assert_eq!(reason, "its content is not JSON: unexpected `n` at 1:2");
+    assert_eq!(world.values("name == \"broken\" && !has(attributes.n)", "name"), ["broken"]);
+    assert_eq!(world.values("name == \"broken\"", "attributes.?n"), [json!(null)]);
+    let error = world.evaluate("data.latest(\"security:scan\", \"broken\").attributes.n").unwrap_err();
+    assert_eq!(error.to_string(), "its content is not JSON: unexpected `n` at 1:2");
+}
+
+#[test]
+fn deep_content_is_an_answer_or_a_reason() {
+    let nested = |depth: usize| format!("{{\"l\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    let (deep, deeper) = (nested(999), nested(1_000_000));
+    let world = World::of(&[("infra", "odd", "deep", 1, JSON, &deep), ("infra", "odd", "deeper", 1, JSON, &deeper)]);
+
+    let predicate = "attributes.l == attributes.l && [attributes.l].flatten().map(x, [x]).size() == 1";
+    let (answers, report) = world.run(predicate, Some("{\"l\": attributes.l}"), &Options::default()).unwrap();
+
+    assert_eq!((answers.len(), answers[0].to_string().len()), (1, "{\"l\":}".len() + 2 * 999));
+    assert_eq!(report.skipped.unwrap().reason, "its content is not JSON: nesting deeper than 1000 at 1:1005");
+}
+
+#[test]
 fn maps_keep_their_order() {
     let world = two_namespaces();
 

@@ -9,7 +9,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use crate::query::compile::checked;
-use crate::query::json;
+use crate::query::json_text;
 use crate::query::program::{Program, Reason};
 use crate::query::rewrite;
 use crate::query::validate::Roots;
@@ -72,9 +72,7 @@ impl VariableResolver for Context {
 
 fn context() -> Context {
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(CONTEXT).unwrap();
-    Context(
-        values.into_iter().map(|(name, value)| (name, json::parse(value.to_string().as_bytes()).unwrap())).collect(),
-    )
+    Context(values.into_iter().map(|(name, value)| (name, json_text::parse(&value.to_string()).unwrap())).collect())
 }
 
 /// Returns what an expression is, or why it is nothing.
