@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cel::common::ast::{Expr, IdedExpr};
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, MapEntryExpr};
 
 use super::deep::on_big_stack;
 use super::environment::{self, Text};
@@ -46,6 +46,8 @@ pub(super) struct Select {
     /// The field that the expression is, where it is nothing else.
     pub(super) field: Option<&'static Field>,
     names: BTreeSet<&'static str>,
+    /// The keys it writes out, where it is a map; their numbers, where it is a list.
+    header: Option<Vec<String>>,
 }
 
 impl Select {
@@ -94,7 +96,8 @@ impl Query {
                     Expr::Ident(name) => field(name).filter(|field| field.column.is_some()),
                     _ => None,
                 };
-                Some(Select { program: Program::new(rewrite::numbers(expression)), field, names })
+                let header = header(&expression);
+                Some(Select { program: Program::new(rewrite::numbers(expression)), field, names, header })
             }
         };
         let mut split = split(&rewrite::numbers(expression), &PushdownContext { versions, errors });
@@ -116,6 +119,11 @@ impl Query {
     /// Returns whether rows are made into values.
     pub fn is_projected(&self) -> bool {
         self.select.is_some()
+    }
+
+    /// Returns the titles of the columns that the projection writes out; nothing where only values show them.
+    pub fn header(&self) -> Option<&[String]> {
+        self.select.as_ref()?.header.as_deref()
     }
 
     /// Returns whether the predicate or the projection names content.
@@ -142,6 +150,24 @@ impl Query {
 
 fn names_content(names: &BTreeSet<&'static str>) -> bool {
     names.contains("attributes") || names.contains("content")
+}
+
+fn header(select: &IdedExpr) -> Option<Vec<String>> {
+    match &select.expr {
+        Expr::Map(map) => map.entries.iter().map(|entry| key(&entry.expr)).collect(),
+        Expr::List(list) => Some((1..=list.elements.len()).map(|number| number.to_string()).collect()),
+        _ => None,
+    }
+}
+
+fn key(entry: &EntryExpr) -> Option<String> {
+    match entry {
+        EntryExpr::MapEntry(MapEntryExpr { key, .. }) => match &key.expr {
+            Expr::Literal(LiteralValue::String(key)) => Some(key.inner().to_owned()),
+            _ => None,
+        },
+        EntryExpr::StructField(_) => None,
+    }
 }
 
 fn in_select(mut complaint: Complaint) -> Complaint {

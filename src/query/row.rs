@@ -77,6 +77,11 @@ impl Row {
         }
     }
 
+    /// Returns the keys of a row as swamp prints it, without its content.
+    pub fn keys() -> [&'static str; 23] {
+        RECORD.map(|(key, _)| key)
+    }
+
     /// Returns the row as swamp prints it (formats.md 8.7), `content` last.
     pub fn to_json(&self, content: Value) -> Value {
         let tags = serde_json::from_str(self.text(Column::Tags)).unwrap_or_else(|_damaged| json!({}));

@@ -1,6 +1,7 @@
 //! `swamp query` and `swamp eval`: CEL over the catalog and the data of every namespace.
 
 mod contents;
+mod csv;
 mod eval;
 mod explain;
 mod render;

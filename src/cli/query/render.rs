@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use swamp::catalog::Column;
 use swamp::query::{Answer, Query, Report, Row};
 
+use super::csv;
 use crate::cli::output::{Output, columns, counted, human_size, print};
 use crate::cli::report::{Failed, Outcome};
 
@@ -171,21 +172,14 @@ impl Printer {
 
     fn csv(&self, query: &Query) -> String {
         if query.is_projected() {
-            let (header, rows) = grid(&self.values);
-            let header = if header.is_empty() { vec!["value".to_owned()] } else { header };
-            let rows = std::iter::once(header).chain(rows);
-            return rows.map(|row| csv_line(&row)).collect();
+            return csv::of_values(query.header(), &self.values);
         }
-        let mut header: Vec<String> = Vec::new();
-        let mut lines = Vec::new();
-        for row in &self.rows {
-            if let Value::Object(mut object) = row.to_json(Value::Null) {
-                object.shift_remove("content");
-                header = object.keys().cloned().collect();
-                lines.push(csv_line(&object.values().map(owned).collect::<Vec<_>>()));
-            }
-        }
-        std::iter::once(csv_line(&header)).chain(lines).collect()
+        let keys = Row::keys();
+        let rows = self.rows.iter().map(|row| {
+            let object = row.to_json(Value::Null);
+            csv::line(&keys.map(|key| cell(&object[key])))
+        });
+        std::iter::once(csv::line(&keys.map(Cow::Borrowed))).chain(rows).collect()
     }
 }
 
@@ -220,7 +214,7 @@ fn grid(values: &[Value]) -> (Vec<String>, Vec<Vec<String>>) {
     }
 }
 
-fn cell(value: &Value) -> Cow<'_, str> {
+pub(super) fn cell(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Null => Cow::Borrowed(""),
         Value::String(text) => Cow::Borrowed(text),
@@ -230,13 +224,6 @@ fn cell(value: &Value) -> Cow<'_, str> {
 
 fn owned(value: &Value) -> String {
     cell(value).into_owned()
-}
-
-fn csv_line(cells: &[String]) -> String {
-    let quoted = cells.iter().map(|cell| {
-        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
 }
 
 #[cfg(test)]
@@ -250,12 +237,5 @@ mod tests {
         assert_eq!(projected(&maps), "n   v\n\na   1\nbc  2\n");
         assert_eq!(projected(&[json!("a"), json!(null), json!(1.5), json!({"x": 1})]), "a\n\n1.5\n{\"x\":1}\n");
         assert_eq!(projected(&[json!(["a", 1]), json!(["bcd", true])]), "a    1\nbcd  true\n");
-    }
-
-    #[test]
-    fn cells_with_commas_quotes_and_newlines_are_quoted() {
-        let cells = ["a", "b,c", "d\"e", "f\ng"].map(str::to_owned);
-
-        assert_eq!(csv_line(&cells), "a,\"b,c\",\"d\"\"e\",\"f\ng\"\n");
     }
 }
