@@ -13,7 +13,7 @@ pub enum QueryError {
     #[error("{complaint}")]
     Invalid { complaint: Complaint },
     #[error("{message}")]
-    Evaluation { message: String },
+    Evaluation { message: String, hint: Option<&'static str> },
     #[error("{skipped}")]
     Skipped { skipped: Skipped },
     #[error("interrupted")]
@@ -40,11 +40,13 @@ impl Failure for QueryError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid { complaint } => complaint.hint.clone(),
-            Self::Skipped { .. } => {
-                Some("guard the field with `has(…)` or `.?`, or leave `--strict` out to skip such rows".to_owned())
+            Self::Skipped { skipped } => {
+                let skip = "leave `--strict` out to skip such rows";
+                Some(skipped.hint.map_or_else(|| skip.to_owned(), |hint| format!("{hint}, or {skip}")))
             }
             Self::Catalog(error) => error.hint(),
-            Self::Evaluation { .. } | Self::Interrupted | Self::Exhausted { .. } | Self::Thread { .. } => None,
+            Self::Evaluation { hint, .. } => hint.map(str::to_owned),
+            Self::Interrupted | Self::Exhausted { .. } | Self::Thread { .. } => None,
         }
     }
 }
@@ -127,11 +129,13 @@ pub struct Skipped {
     pub first: String,
     /// Why it failed.
     pub reason: String,
+    /// What can be done about it.
+    pub hint: Option<&'static str>,
 }
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rows, first, reason } = self;
+        let Self { rows, first, reason, hint: _ } = self;
         let plural = if *rows == 1 { "row" } else { "rows" };
         write!(f, "{rows} {plural} could not be evaluated, first `{first}`: {reason}")
     }

@@ -1,17 +1,19 @@
 //! Expressions by themselves: `data.latest("infra:vpc-main", "state").attributes.cidr`.
 
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use cel::context::VariableResolver;
 use serde_json::Value;
 
 use super::budget::{Interrupt, listen_to};
 use super::cached::Cached;
-use super::compile::checked;
+use super::compile::{Query, checked};
 use super::content::Contents;
 use super::data::{Access, Data};
 use super::deep::on_big_stack;
-use super::error::QueryError;
+use super::error::{Complaint, QueryError};
 use super::json;
 use super::program::{Program, Reason};
+use super::pushdown::Errors;
 use super::rewrite;
 use super::validate::Roots;
 use crate::catalog::Catalog;
@@ -40,15 +42,43 @@ pub fn evaluate(source: &str, around: Surroundings<'_>, interrupt: &Interrupt) -
     on_big_stack(|| {
         listen_to(interrupt);
         let (expression, _, _) = checked(source, Roots::Data).map_err(QueryError::invalid)?;
+        let expression = check_queries(expression).map_err(QueryError::invalid)?;
         let program = Program::new(rewrite::data_calls(rewrite::numbers(expression)));
         let contents = Cached::new(around.contents);
         let access = Access::new(around.catalog, &contents, around.own);
         let names = Names { data: Data::new(&access) };
         match program.evaluate(&names, json::produced)? {
             Ok(value) => Ok(value),
-            Err(Reason(message)) => Err(QueryError::Evaluation { message }),
+            Err(Reason { message, cause }) => Err(QueryError::Evaluation { message, hint: cause.hint() }),
         }
     })
+}
+
+/// Returns the expression, or what is wrong with the text of a `data.query` in it, before anything is evaluated.
+fn check_queries(expression: IdedExpr) -> Result<IdedExpr, Complaint> {
+    let mut wrong = None;
+    let expression = rewrite::each_node(expression, &mut |node| {
+        if let Expr::Call(CallExpr { func_name, target: Some(target), args }) = &node
+            && func_name == "query"
+            && rewrite::is_name(target, "data")
+            && let Some(predicate) = args.first().and_then(literal)
+        {
+            let query = Query::parse_here(predicate, args.get(1).and_then(literal), Errors::Skip);
+            wrong = wrong.take().or(query.err());
+        }
+        node
+    });
+    match wrong {
+        None => Ok(expression),
+        Some(complaint) => Err(Complaint { message: format!("`data.query`: {}", complaint.message), ..complaint }),
+    }
+}
+
+fn literal(node: &IdedExpr) -> Option<&str> {
+    match &node.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
 }
 
 struct Names<'a> {

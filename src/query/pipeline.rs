@@ -10,7 +10,7 @@ use super::error::{QueryError, Skipped};
 use super::field::{Field, FieldKind};
 use super::json;
 use super::judge::{Verdict, label, projection, verdict};
-use super::program::Reason;
+use super::program::Cause;
 use super::pushdown::Errors;
 use super::row::{Columns, Row, has_content};
 use super::run::{Answer, Options, Report, Shown};
@@ -91,7 +91,7 @@ impl<'a> Running<'a> {
             Verdict::Matches => false,
             Verdict::Open => true,
             Verdict::Out => return Ok(ControlFlow::Continue(())),
-            Verdict::Failed(Reason(reason)) => return self.skip(row, &reason),
+            Verdict::Failed(reason) => return self.skip(row, &reason.message, reason.cause),
         };
         let needs_content = is_open || self.shows_content(row);
         if !needs_content && self.waiting.is_empty() {
@@ -129,11 +129,12 @@ impl<'a> Running<'a> {
     }
 
     /// Counts a row that could not be evaluated.
-    fn skip(&mut self, row: &dyn Columns, reason: &str) -> Result<ControlFlow<()>, QueryError> {
+    fn skip(&mut self, row: &dyn Columns, reason: &str, cause: Cause) -> Result<ControlFlow<()>, QueryError> {
         let skipped = self.report.skipped.get_or_insert_with(|| Skipped {
             rows: 0,
             first: label(row),
             reason: reason.to_owned(),
+            hint: cause.hint(),
         });
         skipped.rows += 1;
         match self.query.errors {
@@ -170,7 +171,7 @@ impl<'a> Running<'a> {
             None => None,
             Some(Ok(bytes)) => Some(Decoded::new(Form::of(row.text(Column::ContentType)), &bytes)),
             Some(Err(reason)) => {
-                let flow = self.skip(row, &reason)?;
+                let flow = self.skip(row, &reason, Cause::Other)?;
                 if is_open {
                     return Ok(flow);
                 }
@@ -181,7 +182,7 @@ impl<'a> Running<'a> {
             match self.judge(row, decoded.as_ref())? {
                 Verdict::Matches => {}
                 Verdict::Open | Verdict::Out => return Ok(ControlFlow::Continue(())),
-                Verdict::Failed(Reason(reason)) => return self.skip(row, &reason),
+                Verdict::Failed(reason) => return self.skip(row, &reason.message, reason.cause),
             }
         }
         self.finish(row, decoded.as_ref(), || row.clone())
@@ -224,8 +225,8 @@ impl<'a> Running<'a> {
                 Ok(value) => value,
                 Err(reason) => {
                     // A failed fetch has been counted.
-                    if let Some(Reason(reason)) = reason {
-                        let _goes_on = self.skip(row, &reason)?;
+                    if let Some(reason) = reason {
+                        let _goes_on = self.skip(row, &reason.message, reason.cause)?;
                     }
                     Value::Null
                 }

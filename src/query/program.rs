@@ -1,6 +1,5 @@
 //! An expression that is ready to be evaluated.
 
-use std::fmt;
 use std::sync::Arc;
 
 use cel::common::ast::IdedExpr;
@@ -24,11 +23,34 @@ pub(super) struct Program {
 
 /// Why an evaluation has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reason(pub(super) String);
+pub(super) struct Reason {
+    pub(super) message: String,
+    pub(super) cause: Cause,
+}
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// What kind of reason it is, as far as something can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    AbsentKey,
+    Other,
+}
+
+impl Cause {
+    pub(super) fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::AbsentKey => Some("where a key may be absent, write `has(a.b)` or `a.?b.orValue(…)`"),
+            Self::Other => None,
+        }
+    }
+}
+
+impl From<ExecutionError> for Reason {
+    fn from(error: ExecutionError) -> Self {
+        let cause = match &error {
+            ExecutionError::NoSuchKey(key) if !key.contains(WHY) => Cause::AbsentKey,
+            _ => Cause::Other,
+        };
+        Self { message: message(&error), cause }
     }
 }
 
@@ -50,7 +72,7 @@ impl Program {
             let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
             context.set_variable_resolver(&resolver);
             let value = Value::resolve_val(&self.expression, &context);
-            value.and_then(|value| read(value.as_ref())).map_err(|error| Reason(reason(&error)))
+            value.and_then(|value| read(value.as_ref())).map_err(Reason::from)
         })
     }
 }
@@ -73,7 +95,7 @@ impl VariableResolver for Resolver<'_> {
 }
 
 /// Says an error of the interpreter in words.
-fn reason(error: &ExecutionError) -> String {
+fn message(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => match key.split_once(WHY) {
             Some((_, why)) => why.to_owned(),

@@ -174,7 +174,8 @@ fn free(original: &mut CallExpr, target: IdedExpr, name: &str) {
     name.clone_into(&mut original.func_name);
 }
 
-fn is_name(node: &IdedExpr, wanted: &str) -> bool {
+/// Returns whether an expression is a name and nothing else.
+pub(super) fn is_name(node: &IdedExpr, wanted: &str) -> bool {
     matches!(&node.expr, Expr::Ident(name) if name == wanted)
 }
 
@@ -215,7 +216,7 @@ fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
 }
 
 /// Applies `change` to every node, children first.
-fn each_node(node: IdedExpr, change: &mut dyn FnMut(Expr) -> Expr) -> IdedExpr {
+pub(super) fn each_node(node: IdedExpr, change: &mut dyn FnMut(Expr) -> Expr) -> IdedExpr {
     let IdedExpr { id, expr } = node;
     let expr = match expr {
         Expr::Call(CallExpr { func_name, target, args }) => {

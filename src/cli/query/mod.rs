@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::completions::of_rows;
 use super::context::Context;
-use super::output::Format;
+use super::output::{Format, plain};
 use super::report::Outcome;
 use super::runtime;
 use contents::RepoContents;
@@ -117,7 +117,9 @@ fn shape(arguments: &QueryArguments, context: &Context) -> Shape {
 
 fn tell(report: &Report) {
     if let Some(skipped) = &report.skipped {
-        warn!("{skipped}");
-        warn!("where a key may be absent, write `has(a.b)` or `a.?b.orValue(…)`");
+        warn!("{}", plain(&skipped.to_string()));
+        if let Some(hint) = skipped.hint {
+            warn!("{hint}");
+        }
     }
 }

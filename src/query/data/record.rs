@@ -12,6 +12,7 @@ use cel::common::value::{CowVal, Val};
 use super::Access;
 use crate::catalog::Column;
 use crate::query::content::{Decoded, Form, artifact, tags};
+use crate::query::map::shown;
 use crate::query::row::{RECORD, Row};
 
 /// The most artifacts fetched at a time.
@@ -179,10 +180,10 @@ impl Indexer for Record<'_> {
     where
         Self: 'v,
     {
-        let key = key.downcast_ref::<CelString<'_>>().map_or("", |key| key.inner());
-        match self.value(key)? {
+        let name = key.downcast_ref::<CelString<'_>>().map_or("", |key| key.inner());
+        match self.value(name)? {
             Some(value) => Ok(CowVal::Owned(crate::query::json::owned(value.as_ref()))),
-            None => Err(ExecutionError::no_such_key(key)),
+            None => Err(ExecutionError::no_such_key(&shown(key))),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{JSON, Put, World, two_namespaces};
+use crate::error::Failure as _;
 use crate::query::{Interrupt, QueryError, Surroundings, evaluate};
 
 impl World {
@@ -89,6 +90,24 @@ fn queries_are_expressions_too() {
     assert_eq!(world.value("data.query(\"ns == 'security'\").size()"), json!(3));
     let error = world.evaluate("data.query(\"nope\")").unwrap_err();
     assert!(error.to_string().starts_with("`data.query`: unknown field `nope`"), "{error}");
+    let error = world.evaluate("false && data.query(\"true\", \"nam\").size() > 0").unwrap_err();
+    assert!(error.to_string().starts_with("`data.query`: unknown field `nam` in the selection at 1:1"), "{error}");
+    assert!(error.hint().unwrap().starts_with("`name` was probably meant"), "{error}");
+    let error = world.evaluate("data.query(\"no\" + \"pe\")").unwrap_err();
+    assert!(error.to_string().starts_with("`data.query`: unknown field `nope`"), "{error}");
+}
+
+#[test]
+fn an_absent_key_is_named_and_hinted_at() {
+    let world = two_namespaces();
+    let told = |expression: &str| {
+        let error = world.evaluate(expression).unwrap_err();
+        (error.to_string(), error.hint().is_some())
+    };
+
+    assert_eq!(told("data.latest(\"vpc\", \"state\").attributes.nope"), ("no such key `nope`".to_owned(), true));
+    assert_eq!(told("data.latest(\"vpc\", \"state\")[1]"), ("no such key `1`".to_owned(), true));
+    assert_eq!(told("1 / 0"), ("division by zero".to_owned(), false));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{JSON, Put, World, two_namespaces};
+use crate::error::Failure as _;
 use crate::query::{Interrupt, Options, Query, QueryError, Shown, explain};
 
 #[test]
@@ -138,6 +139,10 @@ fn rows_that_cannot_be_evaluated_are_counted_with_the_first_reason() {
     assert_eq!(skipped.first, "infra:acme/thing/id-vpc/picture/1");
     let error = world.run_strict("attributes.status == \"ok\"").unwrap_err();
     assert!(matches!(error, QueryError::Skipped { .. }), "{error}");
+    assert!(error.hint().unwrap().starts_with("where a key may be absent, write `has(a.b)`"));
+    let (_, report) = world.run("1 / (size - size) == 1 || 1 / 0 == 1", None, &Options::default()).unwrap();
+    let skipped = report.skipped.unwrap();
+    assert_eq!((skipped.reason.as_str(), skipped.hint), ("division by zero", None));
 }
 
 #[test]

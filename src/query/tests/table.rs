@@ -84,7 +84,7 @@ pub(super) fn answer(source: &str, context: &Context) -> String {
     let program = Program::new(rewrite::numbers(expression));
     match program.evaluate(context, |value| Ok(shown(value))).unwrap() {
         Ok(text) => text,
-        Err(Reason(reason)) => format!("ERR(eval): {reason}"),
+        Err(Reason { message, .. }) => format!("ERR(eval): {message}"),
     }
 }
 
