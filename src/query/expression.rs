@@ -12,7 +12,7 @@ use super::data::{Access, Data};
 use super::deep::on_big_stack;
 use super::error::{Complaint, QueryError};
 use super::json;
-use super::program::{Program, Reason};
+use super::program::{Cause, Program, Reason};
 use super::pushdown::Errors;
 use super::rewrite;
 use super::validate::Roots;
@@ -47,11 +47,19 @@ pub fn evaluate(source: &str, around: Surroundings<'_>, interrupt: &Interrupt) -
         let contents = Cached::new(around.contents);
         let access = Access::new(around.catalog, &contents, around.own);
         let names = Names { data: Data::new(&access) };
-        match program.evaluate(&names, json::produced)? {
-            Ok(value) => Ok(value),
-            Err(Reason { message, cause }) => Err(QueryError::Evaluation { message, hint: cause.hint() }),
-        }
+        program.evaluate(&names, json::produced)?.map_err(|reason| failure(reason, access.missed()))
     })
+}
+
+fn failure(reason: Reason, missed: Option<&str>) -> QueryError {
+    let Reason { message, cause } = reason;
+    match missed.filter(|_| cause == Cause::Null) {
+        None => QueryError::Evaluation { message, hint: cause.hint() },
+        Some(call) => {
+            let hint = "check the model and the name, or write `.?attributes` where nothing may be found";
+            QueryError::Evaluation { message: format!("{message}: `{call}` found nothing"), hint: Some(hint) }
+        }
+    }
 }
 
 /// Returns the expression, or what is wrong with the text of a `data.query` in it, before anything is evaluated.

@@ -32,6 +32,8 @@ pub(super) struct Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     AbsentKey,
+    /// A key was asked of null.
+    Null,
     Other,
 }
 
@@ -39,6 +41,7 @@ impl Cause {
     pub(super) fn hint(self) -> Option<&'static str> {
         match self {
             Self::AbsentKey => Some("where a key may be absent, write `has(a.b)` or `a.?b.orValue(…)`"),
+            Self::Null => Some("where a value may be null, write `a.?b`"),
             Self::Other => None,
         }
     }
@@ -48,9 +51,14 @@ impl From<ExecutionError> for Reason {
     fn from(error: ExecutionError) -> Self {
         let cause = match &error {
             ExecutionError::NoSuchKey(key) if !key.contains(WHY) => Cause::AbsentKey,
+            ExecutionError::NoSuchOverload(overload) if is_access(overload.function()) => {
+                let operand = overload.argument_types().first();
+                if operand.is_some_and(|operand| operand == "null_type") { Cause::Null } else { Cause::Other }
+            }
             _ => Cause::Other,
         };
-        Self { message: message(&error), cause }
+        let message = if cause == Cause::Null { "a key was asked of null".to_owned() } else { message(&error) };
+        Self { message, cause }
     }
 }
 
@@ -94,6 +102,10 @@ impl VariableResolver for Resolver<'_> {
     }
 }
 
+fn is_access(function: &str) -> bool {
+    matches!(function, "_._" | "_?._" | "_[_]")
+}
+
 /// Says an error of the interpreter in words.
 fn message(error: &ExecutionError) -> String {
     match error {
@@ -103,7 +115,7 @@ fn message(error: &ExecutionError) -> String {
         },
         ExecutionError::NoSuchOverload(overload) => {
             let name = match overload.function() {
-                "_._" | "_?._" | "_[_]" => "the `.` or `[…]`",
+                access if is_access(access) => "the `.` or `[…]`",
                 name => &format!("`{}`", name.trim_matches('_')),
             };
             format!("{name} cannot be applied to {}", overload.argument_types().join(" and "))

@@ -7,14 +7,16 @@ mod find;
 mod record;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
-use cel::common::types::{CelList, CelString, DYN_TYPE, Type};
+use cel::common::types::{CelList, CelNull, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
 use super::budget::pay;
 use super::content::Contents;
+use super::json::from_val;
 use crate::catalog::Catalog;
 use crate::namespace::Namespace;
 
@@ -26,11 +28,25 @@ pub(super) struct Access<'a> {
     catalog: &'a Catalog,
     contents: &'a dyn Contents,
     own: Option<&'a Namespace>,
+    /// The first call that found nothing, in words.
+    missed: OnceLock<String>,
 }
 
 impl<'a> Access<'a> {
     pub(super) fn new(catalog: &'a Catalog, contents: &'a dyn Contents, own: Option<&'a Namespace>) -> Self {
-        Self { catalog, contents, own }
+        Self { catalog, contents, own, missed: OnceLock::new() }
+    }
+
+    /// Returns the first call that found nothing.
+    pub(super) fn missed(&self) -> Option<&str> {
+        self.missed.get().map(String::as_str)
+    }
+
+    fn miss(&self, name: &str, arguments: &[&dyn Val]) {
+        self.missed.get_or_init(|| {
+            let argument = |value: &&dyn Val| from_val(*value).map(|json| json.to_string()).unwrap_or_default();
+            format!("data.{name}({})", arguments.iter().map(argument).collect::<Vec<_>>().join(", "))
+        });
     }
 }
 
@@ -91,7 +107,11 @@ impl Indexer for Data<'_> {
         let name = name.map_or("", |name| name.inner());
         let arguments: Vec<&dyn Val> = arguments.iter().map(AsRef::as_ref).collect();
         let value = find::call(self.access, name, &arguments);
-        value.map(CowVal::Owned).map_err(|message| ExecutionError::InternalError(format!("`data.{name}`: {message}")))
+        let value = value.map_err(|message| ExecutionError::InternalError(format!("`data.{name}`: {message}")))?;
+        if value.downcast_ref::<CelNull>().is_some() {
+            self.access.miss(name, &arguments);
+        }
+        Ok(CowVal::Owned(value))
     }
 
     fn steal<'v>(self: Box<Self>, request: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>

@@ -98,6 +98,18 @@ fn queries_are_expressions_too() {
 }
 
 #[test]
+fn what_found_nothing_is_named_where_a_key_is_asked_of_it() {
+    let world = two_namespaces();
+
+    let error = world.evaluate("data.latest(\"vpc-typo\", \"state\").attributes.n").unwrap_err();
+
+    assert_eq!(error.to_string(), "a key was asked of null: `data.latest(\"vpc-typo\", \"state\")` found nothing");
+    assert!(error.hint().unwrap().starts_with("check the model and the name"), "{error}");
+    let error = world.evaluate("[null][0].name").unwrap_err();
+    assert_eq!(error.to_string(), "a key was asked of null");
+}
+
+#[test]
 fn an_absent_key_is_named_and_hinted_at() {
     let world = two_namespaces();
     let told = |expression: &str| {
