@@ -12,7 +12,7 @@ use cel::common::value::{CowVal, Val};
 use super::Access;
 use crate::catalog::Column;
 use crate::query::content::{Decoded, Form, artifact, tags};
-use crate::query::map::shown;
+use crate::query::map::{OrderedMap, shown};
 use crate::query::row::{RECORD, Row};
 
 /// The most artifacts fetched at a time.
@@ -160,6 +160,22 @@ impl Val for Record<'_> {
         Some(self)
     }
 
+    /// Records are equal if they are of the same version of the same artifact.
+    fn equals(&self, other: &dyn Val) -> bool {
+        let (Some(size), Some(other_keys)) = (other.as_sizer(), other.as_indexer()) else {
+            return false;
+        };
+        // A value that borrows cannot be asked for its Rust type.
+        let is_record =
+            other.get_type() == &MAP_TYPE && size.size() == self.size() && other.downcast_ref::<OrderedMap>().is_none();
+        is_record
+            && IDENTITY.iter().all(|key| {
+                let key = CelString::from(*key);
+                let (ours, theirs) = (self.get(&key), other_keys.get(&key));
+                matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours.equals(theirs.as_ref()))
+            })
+    }
+
     fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
     where
         Self: 'v,
@@ -167,6 +183,9 @@ impl Val for Record<'_> {
         Box::new(self.clone())
     }
 }
+
+/// The keys that tell versions apart.
+const IDENTITY: [&str; 5] = ["namespace", "modelType", "modelId", "name", "version"];
 
 impl Container for Record<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {

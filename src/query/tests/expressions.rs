@@ -98,6 +98,23 @@ fn queries_are_expressions_too() {
 }
 
 #[test]
+fn records_of_the_same_version_are_equal() {
+    let world = two_namespaces();
+    let latest = |model: &str| format!("data.latest(\"{model}\", \"state\")");
+    let equal = |one: &str, other: &str| world.value(&format!("{one} == {other}"));
+
+    assert_eq!(equal(&latest("vpc"), &latest("infra:vpc")), json!(true));
+    assert_eq!(equal(&latest("vpc"), "data.version(\"vpc\", \"state\", 2)"), json!(true));
+    assert_eq!(equal(&latest("vpc"), "data.version(\"vpc\", \"state\", 1)"), json!(false));
+    assert_eq!(equal(&latest("vpc"), &latest("security:vpc")), json!(false));
+    assert_eq!(equal(&latest("vpc"), "{\"name\": \"state\"}"), json!(false));
+    assert_eq!(equal(&latest("vpc"), "null"), json!(false));
+    let listed = "data.findByTag(\"model\", \"vpc\")";
+    assert_eq!(world.value(&format!("{} in {listed} && {listed}.distinct() == {listed}", latest("vpc"))), json!(true));
+    assert_eq!(world.contents.batches().len(), 0);
+}
+
+#[test]
 fn what_found_nothing_is_named_where_a_key_is_asked_of_it() {
     let world = two_namespaces();
 
