@@ -80,6 +80,23 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// Returns at most `limit` keys of tags, in order; the index is asked once for each.
+    pub fn tag_keys(&self, limit: usize) -> Result<Vec<String>, CatalogError> {
+        self.read("tag keys", |connection| {
+            let mut next: Option<String> =
+                connection.query_row("SELECT min(key) FROM catalog_tag", (), |row| row.get(0))?;
+            let mut following = connection.prepare_cached("SELECT min(key) FROM catalog_tag WHERE key > ?")?;
+            let mut keys = Vec::new();
+            while let Some(key) = next.filter(|_| keys.len() < limit) {
+                next = following.query_row((&key,), |row| row.get(0))?;
+                keys.push(key);
+            }
+            Ok(keys)
+        })
+    }
+}
+
 /// Returns the filter as SQL, values apart.
 fn condition(filter: &Filter) -> (String, Vec<String>) {
     let mut sql = "is_newest = 1".to_owned();

@@ -13,6 +13,7 @@ use super::pushdown::{Errors, Mutant, PushdownContext, Split, Versions, split, s
 use super::rewrite;
 use super::spell;
 use super::suspicion;
+use super::tag_names;
 use super::validate::{self, Roots};
 use crate::catalog::Column;
 
@@ -38,6 +39,8 @@ pub struct Query {
     pub(super) select: Option<Select>,
     names: BTreeSet<&'static str>,
     suspicions: Vec<Complaint>,
+    /// The keys of tags that the predicate names.
+    pub(super) tags: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,7 @@ impl Query {
     ) -> Result<Self, Complaint> {
         let (expression, text, names) = checked(predicate, Roots::Fields)?;
         let suspicions = suspicion::of_predicate(&expression, &text);
+        let tags = if names.contains("tags") { tag_names::named(&expression) } else { Vec::new() };
         let opens_history = names.contains("version") || names.contains("isLatest");
         let versions = if opens_history { Versions::All } else { Versions::Latest };
         let select = match select {
@@ -103,7 +107,8 @@ impl Query {
         let mut split = split(&rewrite::numbers(expression), &PushdownContext { versions, errors });
         let residual_text = split.residual.as_ref().map(spell::spelled);
         let residual = split.residual.take().map(Program::new);
-        Ok(Self { predicate: predicate.to_owned(), errors, split, residual, residual_text, select, names, suspicions })
+        let predicate = predicate.to_owned();
+        Ok(Self { predicate, errors, split, residual, residual_text, select, names, suspicions, tags })
     }
 
     /// Returns the text of the predicate.

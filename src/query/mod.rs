@@ -38,6 +38,7 @@ mod row;
 mod run;
 mod spell;
 mod suspicion;
+mod tag_names;
 mod validate;
 mod vocabulary;
 
@@ -51,6 +52,7 @@ pub use field::{FIELDS, Field, FieldKind};
 pub use plan::{Plan, explain};
 pub use row::Row;
 pub use run::{Answer, NoContents, Options, Report, Shown, run};
+pub use tag_names::{UnknownTag, unknown_tags};
 pub use vocabulary::{DATA_FUNCTIONS, FUNCTIONS, Function, METHODS};
 
 #[cfg(test)]

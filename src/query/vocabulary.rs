@@ -134,19 +134,27 @@ fn is_part(mistake: &str, name: &str) -> bool {
     mistake.len() >= 3 && (name.starts_with(mistake) || mistake.starts_with(name))
 }
 
-/// Returns how many letters must be changed, added or removed to get from one name to the other.
+/// Returns how many letters must be changed, added, removed or swapped with the next to get from one name to the other.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<_> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
+    let mut rows = [Vec::new(), Vec::new(), (0..=to.len()).collect::<Vec<usize>>()];
+    let mut before = None;
     for (index, letter) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
+        rows.rotate_left(1);
+        let [older, old, row] = &mut rows;
+        row.clear();
+        row.push(index + 1);
         for (column, other) in to.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
+            let change = old[column] + usize::from(letter != *other);
+            let mut least = change.min(old[column + 1] + 1).min(row[column] + 1);
+            if column > 0 && before == Some(*other) && to[column - 1] == letter {
+                least = least.min(older[column - 1] + 1);
+            }
+            row.push(least);
         }
+        before = Some(letter);
     }
-    row.last().copied().unwrap_or_default()
+    rows[2].last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -157,8 +165,8 @@ mod tests {
     fn the_nearest_name_is_the_one_meant() {
         let names = ["name", "modelName", "modelType", "size", "version"];
 
-        let found = ["nam", "model", "versoin", "sise", "zzz"].map(|mistake| nearest(mistake, names));
+        let found = ["nam", "model", "versoin", "sise", "siez", "zzz"].map(|mistake| nearest(mistake, names));
 
-        assert_eq!(found, [Some("name"), Some("modelName"), Some("version"), Some("size"), None]);
+        assert_eq!(found, [Some("name"), Some("modelName"), Some("version"), Some("size"), Some("size"), None]);
     }
 }

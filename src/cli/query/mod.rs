@@ -11,7 +11,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clap::Args;
-use swamp::query::{Answer, Interrupt, Options, Query, Report, Shown, run as run_query};
+use swamp::catalog::Catalog;
+use swamp::query::{Answer, Interrupt, Options, Query, Report, Shown, UnknownTag, run as run_query, unknown_tags};
 use tracing::warn;
 
 use super::completions::of_rows;
@@ -28,7 +29,8 @@ pub(crate) use eval::{EvalArguments, run as eval};
 ///
 /// The predicate is evaluated on every row of the catalog: the latest versions, or all of them if it names `version` or
 /// `isLatest`. Metadata needs no network; content (`attributes`, `content`) is fetched for the rows that metadata leaves
-/// open, and never kept on disk. Rows that cannot be evaluated are skipped and counted.
+/// open, and never kept on disk. Rows that cannot be evaluated (a key is absent, say) are skipped; they are counted unless
+/// SQLite, which answers what it can, left them out before.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   swamp query 'tags.env == \"prod\"'                                  by a tag, in every namespace
@@ -101,6 +103,9 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
         let mut answer = |answer: Answer<'_>| printer.answer(answer);
         let report = run_query(&query, &catalog, &contents, &options, &mut answer)?;
         tell(&report);
+        if report.total == 0 {
+            tell_unknown_tags(&query, &catalog)?;
+        }
         printer.finish(&query, &report, output)
     };
     runtime::blocking(&context.stop, move || interrupt.raise(), work).await
@@ -113,6 +118,15 @@ fn shape(arguments: &QueryArguments, context: &Context) -> Shape {
         Format::Human if arguments.csv => Shape::Csv,
         Format::Human => Shape::Table,
     }
+}
+
+/// Warns of keys of tags that are in nothing, which a predicate that SQLite answers says nothing about.
+fn tell_unknown_tags(query: &Query, catalog: &Catalog) -> Outcome {
+    for UnknownTag { key, nearest } in unknown_tags(query, catalog)? {
+        let meant = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        warn!("{}", plain(&format!("no version has the tag `{key}`{meant}")));
+    }
+    Ok(())
 }
 
 fn tell(report: &Report) {

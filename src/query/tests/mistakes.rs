@@ -1,7 +1,7 @@
 //! Mistakes are met with help before a row is read, and hostile text with an error.
 
 use crate::error::Failure as _;
-use crate::query::{Options, Query, QueryError};
+use crate::query::{Options, Query, QueryError, unknown_tags};
 
 fn complaint(predicate: &str, select: Option<&str>) -> (String, Option<String>) {
     let error = Query::parse(predicate, select).unwrap_err();
@@ -76,6 +76,25 @@ fn what_can_never_hold_is_said() {
         ["`timestamp` of this text always fails; write it as `2026-01-31T00:00:00Z`"]
     );
     assert_eq!(suspicions("attributes.x == 1 && tags.exists(size, size == \"x\")"), Vec::<String>::new());
+}
+
+#[test]
+fn tags_that_no_version_has_are_named_with_the_nearest_one() {
+    let world = super::two_namespaces();
+    let unknown = |predicate: &str| -> Vec<(String, Option<String>)> {
+        let query = Query::parse(predicate, None).unwrap();
+        let unknown = unknown_tags(&query, &world.catalog).unwrap();
+        unknown.into_iter().map(|unknown| (unknown.key, unknown.nearest)).collect()
+    };
+    let tag = |key: &str, nearest: Option<&str>| (key.to_owned(), nearest.map(str::to_owned));
+
+    assert_eq!(unknown("tags.evn == \"prod\" || tags.evn == \"dev\""), [tag("evn", Some("env"))]);
+    assert_eq!(
+        unknown("tags[\"modell\"] == \"x\" && \"region\" in tags && has(tags.zone) && tags.?envv.hasValue()"),
+        [tag("modell", Some("model")), tag("region", None), tag("zone", None), tag("envv", Some("env"))]
+    );
+    assert_eq!(unknown("tags.env == \"none\" && tags.model == \"none\""), []);
+    assert_eq!(unknown("attributes.evn == 1"), []);
 }
 
 #[test]
