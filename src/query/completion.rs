@@ -62,13 +62,12 @@ fn owned(owner: &str, subject: Subject) -> Vec<(&'static str, &'static str)> {
 
 /// Returns the name of a function after that of its space.
 fn in_space(function: &Function, space: &str) -> Option<&'static str> {
-    function.name.strip_prefix(space)?.strip_prefix('.').filter(|name| *name != "…")
+    function.name.strip_prefix(space)?.strip_prefix('.')
 }
 
 fn at_root(subject: Subject) -> Vec<(&'static str, &'static str)> {
     let fields = FIELDS.iter().filter(|_| subject == Subject::Rows).map(|field| (field.name, field.about));
-    let functions = functions(subject).filter(|function| !function.name.ends_with('…'));
-    fields.chain(functions.map(|function| (function.name, function.usage))).collect()
+    fields.chain(functions(subject).map(|function| (function.name, function.usage))).collect()
 }
 
 fn functions(subject: Subject) -> impl Iterator<Item = &'static Function> {

@@ -8,7 +8,7 @@ use super::environment::Text;
 use super::error::Complaint;
 use super::field::FIELDS;
 use super::rewrite;
-use super::vocabulary::{DATA_FUNCTIONS, FUNCTIONS, METHODS, SPACES, TYPES, nearest};
+use super::vocabulary::{DATA_FUNCTIONS, FUNCTIONS, Function, METHODS, SPACES, TYPES, nearest};
 
 /// The deepest nesting of loops.
 const LOOPS_MAX: usize = 3;
@@ -114,36 +114,55 @@ impl Check<'_> {
                     Some(space)
                         if SPACES.contains(&space) || (space == "data" && matches!(self.roots, Roots::Data)) =>
                     {
-                        self.function(&format!("{space}.{name}"), id)?;
+                        self.function(&format!("{space}.{name}"), args.len(), id)?;
                     }
                     Some(_) | None => {
                         self.walk(target)?;
-                        self.method(name, id)?;
+                        self.method(name, args.len(), id)?;
                     }
                 }
             }
-            None => self.function(name, id)?,
+            None => self.function(name, args.len(), id)?,
         }
         args.iter().try_for_each(|argument| self.walk(argument))?;
         self.pattern(call, id)
     }
 
-    fn function(&self, name: &str, id: u64) -> Result<(), Complaint> {
+    fn function(&self, name: &str, count: usize, id: u64) -> Result<(), Complaint> {
         // Operators, and what macros make, are spelled so that no function can be.
-        let is_internal = !name.starts_with(|first: char| first.is_ascii_alphabetic());
-        let known = || FUNCTIONS.iter().chain(DATA_FUNCTIONS.iter()).map(|function| function.name);
-        if is_internal || name.starts_with("math.") || known().any(|known| known == name) {
+        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || name.contains('@') {
             return Ok(());
         }
-        self.unknown(name, nearest(name, known()), METHODS.iter().any(|method| method.name == name), id)
+        let known = || FUNCTIONS.iter().chain(DATA_FUNCTIONS.iter());
+        match known().find(|known| known.name == name) {
+            Some(function) => self.count(function, count, id),
+            None => {
+                let meant = nearest(name, known().map(|function| function.name));
+                self.unknown(name, meant, METHODS.iter().any(|method| method.name == name), id)
+            }
+        }
     }
 
-    fn method(&self, name: &str, id: u64) -> Result<(), Complaint> {
-        let known = || METHODS.iter().map(|method| method.name);
-        if name.starts_with('@') || known().any(|known| known == name) {
+    fn method(&self, name: &str, count: usize, id: u64) -> Result<(), Complaint> {
+        if name.starts_with('@') {
             return Ok(());
         }
-        self.unknown(name, nearest(name, known()), FUNCTIONS.iter().any(|function| function.name == name), id)
+        match METHODS.iter().find(|known| known.name == name) {
+            Some(method) => self.count(method, count, id),
+            None => {
+                let meant = nearest(name, METHODS.iter().map(|method| method.name));
+                self.unknown(name, meant, FUNCTIONS.iter().any(|function| function.name == name), id)
+            }
+        }
+    }
+
+    fn count(&self, function: &Function, count: usize, id: u64) -> Result<(), Complaint> {
+        match function.objection(count) {
+            None => Ok(()),
+            Some(objection) => {
+                Err(self.complaint(objection, id).with_hint(format!("write it as `{}`", function.usage)))
+            }
+        }
     }
 
     fn unknown(&self, name: &str, meant: Option<&str>, exists_elsewhere: bool, id: u64) -> Result<(), Complaint> {

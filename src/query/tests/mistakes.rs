@@ -1,7 +1,7 @@
 //! Mistakes are met with help before a row is read, and hostile text with an error.
 
 use crate::error::Failure as _;
-use crate::query::{Options, Query, QueryError, unknown_tags};
+use crate::query::{FUNCTIONS, METHODS, Options, Query, QueryError, unknown_tags};
 
 fn complaint(predicate: &str, select: Option<&str>) -> (String, Option<String>) {
     let error = Query::parse(predicate, select).unwrap_err();
@@ -53,6 +53,49 @@ fn unknown_functions_and_unusable_patterns_are_refused() {
     let (message, hint) = complaint("name.matches(\"a(?=b)\")", None);
     assert!(message.contains("look-around"), "{message}");
     assert!(hint.unwrap().contains("RE2"));
+}
+
+#[test]
+fn functions_take_as_many_arguments_as_they_are_known_to() {
+    let (message, hint) = complaint("name.contains()", None);
+    assert!(message.starts_with("`contains` takes 1 argument, not 0 at 1:"), "{message}");
+    assert_eq!(hint.as_deref(), Some("write it as `text.contains(\"part\")`"));
+
+    assert!(complaint("size(name, 1) > 0", None).0.starts_with("`size` takes 1 argument, not 2 at 1:5"));
+    assert!(complaint("name.split() == []", None).0.starts_with("`split` takes 1 to 2 arguments, not 0"));
+    assert!(complaint("tags.all(k)", None).0.starts_with("`all` takes 2 arguments, not 1"));
+    assert!(complaint("name.trim(1) == name", None).0.starts_with("`trim` takes no argument, not 1"));
+    let (message, hint) = complaint("true", Some("math.gretest(1, 2)"));
+    assert!(message.starts_with("unknown function `math.gretest` in the selection"), "{message}");
+    assert!(hint.unwrap().starts_with("`math.greatest` was probably meant"));
+    Query::parse("math.greatest(1, 2, size) + math.least([1, 2]) + math.ceil(1.5) > 0", None).unwrap();
+}
+
+#[test]
+fn every_example_of_a_function_is_valid() {
+    let names = [
+        ("list", "[1]"),
+        ("text", "name"),
+        ("optional", "tags.?x"),
+        ("value", "size"),
+        ("time", "timestamp(createdAt)"),
+        ("bytes", "b\"\""),
+    ];
+    let named = |name: &str| names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    let functions = FUNCTIONS.iter().map(|function| function.usage.to_owned());
+    let methods = METHODS.iter().map(|method| {
+        let (target, call) = method.usage.split_once('.').unwrap();
+        named(target).map_or_else(|| method.usage.to_owned(), |value| format!("{value}.{call}"))
+    });
+
+    for usage in functions.chain(methods) {
+        let replace =
+            |usage: String, (name, value): &(&str, &str)| usage.replace(&format!("({name})"), &format!("({value})"));
+        let usage = names.iter().fold(usage, replace);
+        if let Err(error) = Query::parse("true", Some(&usage)) {
+            panic!("{usage}: {error}");
+        }
+    }
 }
 
 #[test]
