@@ -53,7 +53,7 @@ pub use plan::{Plan, explain};
 pub use row::Row;
 pub use run::{Answer, NoContents, Options, Report, Shown, run};
 pub use tag_names::{UnknownTag, unknown_tags};
-pub use vocabulary::{DATA_FUNCTIONS, FUNCTIONS, Function, METHODS};
+pub use vocabulary::{DATA_FUNCTIONS, FUNCTIONS, Function, METHODS, nearest};
 
 #[cfg(test)]
 mod tests;

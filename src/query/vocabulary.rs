@@ -158,7 +158,7 @@ pub(super) const TYPES: [&str; 14] = [
 pub(super) const SPACES: [&str; 5] = ["base64", "lists", "math", "optional", "strings"];
 
 /// Returns the name of `names` that was most likely meant.
-pub(super) fn nearest<'a>(mistake: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(mistake: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (mistake.chars().count() / 3).clamp(1, 3);
     names
         .into_iter()

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 use swamp::query::{Interrupt, Surroundings, evaluate};
 
+use super::arguments::check;
 use super::contents::RepoContents;
 use crate::cli::completions::of_data;
 use crate::cli::context::Context;
@@ -30,9 +31,13 @@ pub(crate) struct EvalArguments {
     /// The expression
     #[arg(value_name = "EXPRESSION", allow_hyphen_values = true, add = of_data())]
     expression: String,
+    /// What an expression without quotes, or a mistyped option, leaves.
+    #[arg(hide = true)]
+    further: Vec<String>,
 }
 
 pub(crate) async fn run(arguments: EvalArguments, context: &Context) -> Outcome {
+    check("eval", Some(&arguments.expression), &arguments.further)?;
     let repo = Arc::new(context.repo()?);
     let contents = RepoContents::new(Arc::clone(&repo), context.engine_options());
     let interrupt = Interrupt::default();

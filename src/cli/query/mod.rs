@@ -1,5 +1,6 @@
 //! `swamp query` and `swamp eval`: CEL over the catalog and the data of every namespace.
 
+mod arguments;
 mod contents;
 mod csv;
 mod eval;
@@ -48,6 +49,9 @@ pub(crate) struct QueryArguments {
     /// A CEL expression that is true for the rows wanted
     #[arg(value_name = "PREDICATE", required_unless_present = "fields", allow_hyphen_values = true, add = of_rows())]
     predicate: Option<String>,
+    /// What a predicate without quotes, or a mistyped option, leaves.
+    #[arg(hide = true)]
+    further: Vec<String>,
     /// Print what this CEL expression makes of each row: a scalar, a list, or a map whose keys become columns
     #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true, add = of_rows())]
     select: Option<String>,
@@ -75,6 +79,8 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
     if arguments.fields {
         return vocabulary::print(context.output);
     }
+    arguments::check("query", arguments.predicate.as_deref(), &arguments.further)?;
+    arguments::check("query", arguments.select.as_deref(), &[])?;
     let predicate = arguments.predicate.as_deref().unwrap_or_default();
     let parse = if arguments.strict { Query::parse_strict } else { Query::parse };
     let query = parse(predicate, arguments.select.as_deref())?;
