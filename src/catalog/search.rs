@@ -2,7 +2,7 @@
 //!
 //! Like the listings, it looks at the newest version of each name.
 
-use rusqlite::params_from_iter;
+use rusqlite::{Connection, params_from_iter};
 
 use super::Catalog;
 use super::error::CatalogError;
@@ -27,7 +27,7 @@ pub enum Scope {
 pub struct Filter {
     /// Where.
     pub scope: Scope,
-    /// A part of the data name; ASCII letters match in either case.
+    /// A part of the data name, in either case.
     pub query: Option<String>,
     /// The tag `type`.
     pub data_type: Option<String>,
@@ -64,6 +64,9 @@ impl Catalog {
     /// Returns at most `limit` artifacts that match, and how many there are.
     pub fn search(&self, filter: &Filter, limit: u64) -> Result<Hits, CatalogError> {
         let (condition, values) = condition(filter);
+        if let Some(part) = filter.query.as_deref().filter(|part| !part.is_ascii()) {
+            return self.read("search", |connection| folded(connection, part, (&condition, &values), limit));
+        }
         self.read("search", |connection| {
             let sql = format!("SELECT count(*) FROM catalog WHERE {condition}");
             let total =
@@ -97,6 +100,30 @@ impl Catalog {
     }
 }
 
+/// Returns what matches a condition and has a part in its name, in either case of any letter.
+fn folded(
+    connection: &Connection,
+    part: &str,
+    (condition, values): (&str, &[String]),
+    limit: u64,
+) -> rusqlite::Result<Hits> {
+    let part = part.to_lowercase();
+    let list = columns!();
+    let sql = format!("SELECT {list} FROM catalog WHERE {condition} ORDER BY created_at DESC, seq DESC");
+    let mut statement = connection.prepare(&sql)?;
+    let mut hits = Hits { records: Vec::new(), total: 0 };
+    for record in statement.query_map(params_from_iter(values), record)? {
+        let record = record?;
+        if record.data_name.to_lowercase().contains(&part) {
+            hits.total += 1;
+            if hits.total <= limit {
+                hits.records.push(record);
+            }
+        }
+    }
+    Ok(hits)
+}
+
 /// Returns the filter as SQL, values apart.
 fn condition(filter: &Filter) -> (String, Vec<String>) {
     let mut sql = "is_newest = 1".to_owned();
@@ -109,6 +136,8 @@ fn condition(filter: &Filter) -> (String, Vec<String>) {
     if let Scope::One(namespace) = &filter.scope {
         require("namespace = ?", &[slug(namespace.as_ref())]);
     }
+    // SQLite knows the cases of ASCII letters only.
+    let ascii = if filter.query.as_ref().is_some_and(|part| !part.is_ascii()) { &None } else { &filter.query };
     let equals = [
         ("data_type = ?", &filter.data_type),
         ("lifetime = ?", &filter.lifetime),
@@ -116,7 +145,7 @@ fn condition(filter: &Filter) -> (String, Vec<String>) {
         ("workflow_name = ?", &filter.workflow),
         ("content_type = ?", &filter.content_type),
         ("workflow_run_id = ?", &filter.run),
-        ("instr(lower(data_name), lower(?)) > 0", &filter.query),
+        ("instr(lower(data_name), lower(?)) > 0", ascii),
     ];
     for (condition, wanted) in equals {
         if let Some(wanted) = wanted {

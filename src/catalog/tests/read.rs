@@ -207,6 +207,25 @@ fn searches_find_what_upstream_found() {
 }
 
 #[test]
+fn a_search_finds_letters_of_every_alphabet_in_either_case() {
+    let fixture = filled();
+    fixture.rebuild(None, &[record(None, "über-uns", 1), record(None, "ÜBER", 1), record(None, "ubar", 1)]);
+    let search = |part: &str, limit: u64| {
+        let query = Some(part.to_owned());
+        fixture
+            .catalog
+            .search(&Filter { scope: Scope::One(None), query, ..Filter::default() }, limit)
+            .expect("searched")
+    };
+
+    assert_eq!(search("ÜBER", 50).total, 2);
+    assert_eq!(search("über", 50).total, 2);
+    assert_eq!(found(&search("ÜBER-UNS", 50)), ["über-uns:1"]);
+    let limited = search("Über", 1);
+    assert_eq!((limited.records.len(), limited.total), (1, 2));
+}
+
+#[test]
 fn a_search_counts_beyond_its_limit_and_over_all_namespaces() {
     let fixture = filled();
     let since = "2026-11-21T05:30:03.751Z".parse().expect("a time");

@@ -213,7 +213,7 @@ fn key_of(record: &Record) -> (Option<Namespace>, String, String) {
 }
 
 fn text(shown: &Found) -> String {
-    if shown.results.is_empty() {
+    if shown.total == 0 {
         return "nothing found\n".to_owned();
     }
     let rows = shown.results.iter().map(|hit| {
@@ -222,7 +222,10 @@ fn text(shown: &Found) -> String {
         let made = hit.created_at.get(..19).unwrap_or_default().replace('T', " ");
         [model, hit.name.clone(), format!("v{}", hit.version), hit.data_type.clone(), human_size(hit.size), made]
     });
-    let rows = table(["model", "data", "latest", "type", "size", "created"], &rows.collect::<Vec<_>>());
+    let rows = match &*shown.results {
+        [] => String::new(),
+        _ => table(["model", "data", "latest", "type", "size", "created"], &rows.collect::<Vec<_>>()),
+    };
     let more =
         if shown.limited { format!("{} of {} shown\n", shown.results.len(), shown.total) } else { String::new() };
     rows + &more
