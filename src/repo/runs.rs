@@ -18,6 +18,9 @@ impl Runs {
     /// Whether a run is recorded; `None` if that cannot be told.
     pub fn exists(&self, workflow_id: &str, run_id: &str) -> Option<bool> {
         let record = format!("{RUNS_DIRECTORY}/{workflow_id}/workflow-run-{run_id}.yaml").parse::<RelPath>().ok()?;
+        if record.segments().count() != 3 {
+            return None;
+        }
         let mut is_recorded = false;
         for place in &self.places {
             is_recorded |= record.under(place).try_exists().ok()?;
