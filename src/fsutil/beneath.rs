@@ -80,7 +80,8 @@ impl Beneath {
     /// opened that would notice.
     pub(crate) fn pin(&self, key: &RelPath) -> io::Result<Option<Pinned>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        let opened = self.open_directory(None).and_then(|root| open_below(root.as_fd(), key.as_str().as_bytes(), flags));
+        let opened =
+            self.open_directory(None).and_then(|root| open_below(root.as_fd(), key.as_str().as_bytes(), flags));
         let Some(descriptor) = absent_is_none(opened)? else { return Ok(None) };
         let pinned = Pinned(descriptor.into());
         Ok(pinned.metadata()?.is_file().then_some(pinned))
@@ -89,7 +90,8 @@ impl Beneath {
     /// Whether a directory is at `path` that no link leads to.
     pub(crate) fn has_directory(&self, path: &RelPath) -> io::Result<bool> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let opened = self.open_directory(None).and_then(|root| open_below(root.as_fd(), path.as_str().as_bytes(), flags));
+        let opened =
+            self.open_directory(None).and_then(|root| open_below(root.as_fd(), path.as_str().as_bytes(), flags));
         Ok(absent_is_none(opened)?.is_some())
     }
 

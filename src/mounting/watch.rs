@@ -61,13 +61,12 @@ pub(super) struct WatchList {
 impl WatchList {
     /// Watches a file that was just closed, as it is now.
     pub(super) fn add(&mut self, root: &Path, path: RelPath, now: Duration) {
-        match stamp(root, &path) {
-            Some(stamp) => self.watch(path, stamp, now),
-            None => {
-                self.files.remove(&path);
-                self.resting.remove(&path);
-            }
-        }
+        let Some(stamp) = stamp(root, &path) else {
+            self.files.remove(&path);
+            self.resting.remove(&path);
+            return;
+        };
+        self.watch(path, stamp, now);
     }
 
     fn watch(&mut self, path: RelPath, stamp: Stamp, now: Duration) {

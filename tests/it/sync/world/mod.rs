@@ -158,7 +158,8 @@ impl World {
     pub(crate) fn add_entry(&self, shard: &str, key: &str, size: u64) {
         let name = format!("infra/_index/{shard}.json");
         let mut body = self.json(&name);
-        body["entries"][key] = serde_json::json!({"key": key, "size": size, "lastModified": "2026-01-01T00:00:00.000Z"});
+        body["entries"][key] =
+            serde_json::json!({"key": key, "size": size, "lastModified": "2026-01-01T00:00:00.000Z"});
         self.put_object(&name, &body.to_string());
         self.put_object(&format!("infra/{key}"), "x");
     }
