@@ -11,6 +11,7 @@ mod error;
 mod memory;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,8 @@ pub use body::{Body, HEARTBEAT, Holder, LOCK_BYTES_MAX, TTL, Verdict};
 pub use breakglass::Broken;
 pub use error::LockError;
 pub use memory::Memory;
+
+use wait::Watch;
 
 /// How long a command waits for a lock unless told otherwise (`SWAMP_LOCK_TIMEOUT_MS`).
 pub const WAIT_DEFAULT: Duration = Duration::from_mins(1);
@@ -145,7 +148,7 @@ impl Lock {
     async fn acquire(&self) -> Result<Held, LockError> {
         let started = self.clock.elapsed();
         let nonce = uuid::Uuid::new_v4().to_string();
-        let mut watched: Option<(Version, Duration)> = None;
+        let mut watch = Watch::default();
         let mut pause = POLL.0;
         loop {
             if self.options.stop.is_cancelled() {
@@ -172,22 +175,14 @@ impl Lock {
                 // The reply to our own write was lost.
                 return Ok(self.held(nonce, found.meta.version, sent));
             }
-            let since = match &watched {
-                Some((version, since)) if *version == found.meta.version => *since,
-                _ => now,
-            };
-            watched = Some((found.meta.version.clone(), since));
-            if self.is_abandoned(&found, now.saturating_sub(since)) {
+            if self.is_abandoned(&found, watch.unchanged(&found, now)) {
                 self.steal(&found).await?;
                 continue;
             }
             if waited >= self.options.wait_max {
                 return Err(LockError::Timeout { key: self.key.clone(), body: found.body.map(Box::new), waited });
             }
-            let jittered =
-                pause.mul_f64(0.75 + fastrand::f64() / 2.0).min(self.options.wait_max.saturating_sub(waited));
-            self.options.stop.run_until_cancelled(self.clock.sleep(jittered)).await;
-            pause = (pause * 2).min(POLL.1);
+            pause = self.pause(pause, waited).await;
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Repo::open`] reads `.swamp.yaml` and nothing else; what a command needs beyond that (the datastore, the catalog)
 //! is opened when it is asked for, so that reading our own data works without a network.
 
+mod coordination;
 mod discovery;
 mod environment;
 mod error;
@@ -223,38 +224,6 @@ impl Repo {
         let options = lock::Options { wait_max: self.environment.lock_timeout(), stop: stop.clone(), memory };
         let holder = Holder::this_process(self.environment.user());
         Ok(Lock::new(self.bucket().await?, key, Arc::clone(&self.clock), holder, options))
-    }
-
-    /// Runs `work`, which changes the data of one model, so that it does not meet another writer of that model.
-    ///
-    /// In a shared directory that takes the model's lock. A cache is ours alone, and whatever is published from it is
-    /// published under the namespace's lock.
-    pub async fn changing_model<T>(
-        &self,
-        model: &RelPath,
-        stop: &CancellationToken,
-        work: impl FnOnce() -> Result<T, RepoError>,
-    ) -> Result<T, RepoError> {
-        if self.config.backend.directory().is_none() {
-            return work();
-        }
-        let key = lock::model_key(self.namespace(), model)?;
-        self.lock(key, stop).await?.hold(async move |_| work()).await
-    }
-
-    /// Runs `work`, which may take long and change anything, off the asynchronous threads, so that the lock of a shared
-    /// directory is renewed meanwhile.
-    pub async fn changing_everything<T: Send + 'static>(
-        &self,
-        stop: &CancellationToken,
-        work: impl FnOnce(&Store) -> T + Send + 'static,
-    ) -> Result<T, RepoError> {
-        let store = Arc::clone(&self.store);
-        let blocking = async move || tokio::task::spawn_blocking(move || work(&store)).await.map_err(RepoError::from);
-        if self.config.backend.directory().is_none() {
-            return blocking().await;
-        }
-        self.global_lock(stop).await?.hold(async move |_| blocking().await).await
     }
 
     /// Returns the lock that guards our namespace's index.

@@ -136,7 +136,14 @@ impl Repo {
         }
         let solo = self.lock(lock::global_key(None), stop).await?;
         let namespaced = self.global_lock(stop).await?;
+        let outside = self.solo()?;
+        let models = async || {
+            outside.await_models(stop).await?;
+            self.await_models(stop).await
+        };
+        models().await?;
         let work = async || {
+            models().await?;
             self.keep_registration(direction).await?;
             let plan = self.move_data(direction)?;
             self.give_up_registration(direction).await?;

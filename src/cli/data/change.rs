@@ -87,7 +87,7 @@ pub(crate) async fn delete(arguments: DeleteArguments, context: &Context) -> Out
         return context.output.emit(&Cancelled { cancelled: true }, |_| "nothing was deleted\n".to_owned());
     }
     let changes = repo
-        .changing_model(&model::path(&model)?, &context.stop, || {
+        .changing_model(&model::path(&model)?, &context.stop, async || {
             let changes = match arguments.version {
                 Some(version) => repo.store().delete_version(&artifact, version)?,
                 None => repo.store().delete_all(&artifact)?,
@@ -167,7 +167,7 @@ pub(crate) async fn rename(arguments: RenameArguments, context: &Context) -> Out
         return Err(CommandError::DataNotFound { name, model, version: None }.into());
     }
     let renamed = repo
-        .changing_model(&model::path(&model)?, &context.stop, || {
+        .changing_model(&model::path(&model)?, &context.stop, async || {
             let renamed = repo.store().rename(&source, &target)?;
             repo.follow(&[&renamed.source, &renamed.target])?;
             Ok::<_, RepoError>(renamed)

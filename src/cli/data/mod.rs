@@ -30,7 +30,7 @@ pub(crate) enum DataCommand {
 
 pub(crate) async fn run(command: DataCommand, context: &Context) -> Outcome {
     match command {
-        DataCommand::Put(arguments) => put::run(&arguments, context),
+        DataCommand::Put(arguments) => put::run(&arguments, context).await,
         DataCommand::Get(arguments) => get::run(arguments, context).await,
         DataCommand::List(arguments) => list::run(&arguments, context),
         DataCommand::Versions(arguments) => versions::run(&arguments, context),

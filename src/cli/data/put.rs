@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use indexmap::IndexMap;
@@ -13,6 +14,8 @@ use swamp::data::metadata::{JSON_CONTENT_TYPE, Metadata, Owner, OwnerType};
 use swamp::data::name::ModelType;
 use swamp::data::period::{GarbageCollection, Lifetime};
 use swamp::data::store::{Content, Draft, Saved};
+use swamp::fsutil::{FileError, Staged};
+use swamp::path::RelPath;
 use swamp::repo::{Repo, relative};
 
 use super::model;
@@ -70,20 +73,39 @@ struct Stored {
     path: String,
 }
 
-pub(crate) fn run(arguments: &PutArguments, context: &Context) -> Outcome {
+pub(crate) async fn run(arguments: &PutArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
-    let mut input = Input::open(arguments.file.as_deref(), context)?;
+    let input = Input::open(arguments.file.as_deref(), context)?;
     let model = find_or_define(&repo, arguments)?;
     let artifact = model::artifact(&model, &arguments.name)?;
     let draft = draft(arguments, &model, repo.store().latest(&artifact)?.as_ref());
-    // No lock: the version number is claimed atomically, and standard input may take its time.
-    let saved = repo.store().save(&artifact, &draft, Content::Reader(input.reader()))?;
+    let saved = Box::pin(save(&repo, artifact.clone(), draft, input, context)).await?;
     repo.follow(&[&saved.changes])?;
     let shown = described(&repo, &model, &artifact, &saved);
     context.output.emit(&shown, |shown| {
         let Version { name, version, size, .. } = &shown.version;
         format!("stored {name} version {version} ({})\n", human_size(size.unwrap_or_default()))
     })
+}
+
+/// Saves a version; in a shared directory under the lock of its model, of which others that are there take note.
+async fn save(
+    repo: &Repo,
+    artifact: Artifact,
+    draft: Draft,
+    mut input: Input,
+    context: &Context,
+) -> Result<Saved, Failed> {
+    if repo.config().backend.directory().is_none() {
+        return Ok(repo.store().save(&artifact, &draft, Content::Reader(input.reader()))?);
+    }
+    let model = format!("{}/{}", artifact.model_type(), artifact.model_id()).parse::<RelPath>()?;
+    // Standard input may take its time, which nobody else has to wait for.
+    let mut file = input.into_file(&repo.paths().staging)?;
+    let store = Arc::clone(repo.store());
+    let save = move || store.save(&artifact, &draft, Content::Reader(&mut file));
+    let work = async || Ok(tokio::task::spawn_blocking(save).await??);
+    Ok(repo.changing_model(&model, &context.stop, work).await?)
 }
 
 fn find_or_define(repo: &Repo, arguments: &PutArguments) -> Result<Model, Failed> {
@@ -166,6 +188,18 @@ impl Input {
         let Some(file) = file.filter(|file| *file != Path::new("-")) else { return Ok(Self::Stdin(io::stdin())) };
         let path = context.environment.directory().join(file);
         File::open(&path).map(Self::File).map_err(|source| CommandError::Input { path, source })
+    }
+
+    /// Returns the content as a file, which what comes from standard input has to become.
+    fn into_file(self, staging: &Path) -> Result<File, FileError> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Stdin(mut stdin) => {
+                let mut staged = Staged::new(staging)?;
+                io::copy(&mut stdin, staged.file()).map_err(FileError::at("write", staged.path()))?;
+                staged.unnamed()
+            }
+        }
     }
 
     fn reader(&mut self) -> &mut dyn Read {

@@ -2,6 +2,7 @@
 
 mod completion;
 mod conflict;
+mod coordination;
 mod crash;
 mod errors;
 mod expressions;
