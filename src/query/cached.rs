@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::content::{Artifact, Contents, Source};
+use super::content::{Artifact, Contents, Unfetched};
 
 /// The most content kept, in bytes; what comes later is fetched again.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -27,7 +27,7 @@ impl<'a> Cached<'a> {
 }
 
 impl Contents for Cached<'_> {
-    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Source>> {
+    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Unfetched>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut missing: Vec<_> = Vec::new();
         for artifact in wanted {

@@ -9,14 +9,31 @@ use super::json_text;
 use super::map::OrderedMap;
 use super::row::Columns;
 use crate::catalog::Column;
+use crate::error::{Failure, Kind};
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
 /// The largest content an expression is evaluated on, in bytes.
 pub const CONTENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// A boxed cause.
-pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+/// Why content could not be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfetched {
+    /// What happened, with its causes, in one line.
+    pub reason: String,
+    /// What a caller can do about it.
+    pub kind: Kind,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+impl<E: Failure> From<E> for Unfetched {
+    fn from(error: E) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+        Self { reason: texts.collect::<Vec<_>>().join(": "), kind: error.kind(), hint: error.hint() }
+    }
+}
 
 /// A version of an artifact whose content is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +51,7 @@ pub trait Contents: Send + Sync {
     /// Returns the content of each artifact, in order; `None` for one that is gone.
     ///
     /// Whoever implements it fetches several at a time, within bounds of its own.
-    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Source>>;
+    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Unfetched>>;
 }
 
 /// What kind of content a media type says there is.

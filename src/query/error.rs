@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use super::content::Unfetched;
 use crate::catalog::CatalogError;
 use crate::error::{Failure, Kind};
 
@@ -16,6 +17,8 @@ pub enum QueryError {
     Evaluation { message: String, hint: Option<&'static str> },
     #[error("{skipped}")]
     Skipped { skipped: Skipped },
+    #[error("{incomplete}")]
+    Incomplete { incomplete: Incomplete },
     #[error("interrupted")]
     Interrupted,
     #[error("the expression takes more than {limit} steps")]
@@ -32,6 +35,7 @@ impl Failure for QueryError {
             Self::Invalid { .. } | Self::Evaluation { .. } | Self::Skipped { .. } | Self::Exhausted { .. } => {
                 Kind::Invalid
             }
+            Self::Incomplete { incomplete } => incomplete.first.1.kind,
             Self::Interrupted | Self::Thread { .. } => Kind::Unavailable,
             Self::Catalog(error) => error.kind(),
         }
@@ -45,6 +49,7 @@ impl Failure for QueryError {
                 Some(skipped.hint.map_or_else(|| skip.to_owned(), |hint| format!("{hint}, or {skip}")))
             }
             Self::Catalog(error) => error.hint(),
+            Self::Incomplete { incomplete } => incomplete.first.1.hint.clone(),
             Self::Evaluation { hint, .. } => hint.map(str::to_owned),
             Self::Interrupted | Self::Exhausted { .. } | Self::Thread { .. } => None,
         }
@@ -131,6 +136,23 @@ pub struct Skipped {
     pub reason: String,
     /// What can be done about it.
     pub hint: Option<&'static str>,
+}
+
+/// Rows whose content could not be fetched: what they would have answered is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incomplete {
+    /// How many there are.
+    pub rows: u64,
+    /// The first of them, as a person would name it, and why.
+    pub first: (String, Unfetched),
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, first: (label, why) } = self;
+        let plural = if *rows == 1 { "row" } else { "rows" };
+        write!(f, "the content of {rows} {plural} could not be fetched, first `{label}`: {}", why.reason)
+    }
 }
 
 impl fmt::Display for Skipped {

@@ -238,13 +238,12 @@ fn matches<'b, 'v>(values: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [text, pattern] = arguments(values)?;
     let text = as_text("matches", text.as_ref())?;
     pay(text.len() / 16)?;
-    let is_match = match pattern.downcast_ref::<Pattern>() {
-        Some(pattern) => pattern.0.is_match(text),
-        None => {
-            pay(PATTERN_STEPS)?;
-            let pattern = rewrite::pattern(as_text("matches", pattern.as_ref())?);
-            pattern.map_err(|error| ExecutionError::function_error("matches", error))?.is_match(text)
-        }
+    let is_match = if let Some(pattern) = pattern.downcast_ref::<Pattern>() {
+        pattern.0.is_match(text)
+    } else {
+        pay(PATTERN_STEPS)?;
+        let pattern = rewrite::pattern(as_text("matches", pattern.as_ref())?);
+        pattern.map_err(|error| ExecutionError::function_error("matches", error))?.is_match(text)
     };
     Ok(CowVal::owned(CelBool::from(is_match)))
 }

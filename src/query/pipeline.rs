@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::compile::{Query, Select};
-use super::content::{Contents, Decoded, Form, artifact};
-use super::error::{QueryError, Skipped};
+use super::content::{Contents, Decoded, Form, Unfetched, artifact};
+use super::error::{Incomplete, QueryError, Skipped};
 use super::field::{Field, FieldKind};
 use super::json;
 use super::judge::{Verdict, label, projection, verdict};
@@ -32,6 +32,17 @@ struct Waiting {
     row: Row,
     is_open: bool,
     needs_content: bool,
+}
+
+/// The content of a row, or why there is none.
+type Fetched = Result<Vec<u8>, Trouble>;
+
+/// Why there is no content.
+enum Trouble {
+    /// There is none to be had.
+    Impossible(String),
+    /// It could not be fetched now.
+    Unfetched(Unfetched),
 }
 
 /// A query that runs.
@@ -143,6 +154,16 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Counts a row whose content could not be fetched.
+    fn leave_open(&mut self, row: &dyn Columns, why: Unfetched) -> Result<ControlFlow<()>, QueryError> {
+        let incomplete = self.report.incomplete.get_or_insert_with(|| Incomplete { rows: 0, first: (label(row), why) });
+        incomplete.rows += 1;
+        match self.query.errors {
+            Errors::Skip => Ok(ControlFlow::Continue(())),
+            Errors::Fail => Err(QueryError::Incomplete { incomplete: incomplete.clone() }),
+        }
+    }
+
     /// Fetches what the waiting rows need and finishes them in order.
     fn flush(&mut self) -> Result<ControlFlow<()>, QueryError> {
         let waiting = std::mem::take(&mut self.waiting);
@@ -165,13 +186,16 @@ impl<'a> Running<'a> {
         &mut self,
         row: &Row,
         is_open: bool,
-        content: Option<Result<Vec<u8>, String>>,
+        content: Option<Fetched>,
     ) -> Result<ControlFlow<()>, QueryError> {
         let decoded = match content {
             None => None,
             Some(Ok(bytes)) => Some(Decoded::new(Form::of(row.text(Column::ContentType)), &bytes)),
-            Some(Err(reason)) => {
-                let flow = self.skip(row, &reason, Cause::Other)?;
+            Some(Err(trouble)) => {
+                let flow = match trouble {
+                    Trouble::Impossible(reason) => self.skip(row, &reason, Cause::Other)?,
+                    Trouble::Unfetched(why) => self.leave_open(row, why)?,
+                };
                 if is_open {
                     return Ok(flow);
                 }
@@ -189,21 +213,22 @@ impl<'a> Running<'a> {
     }
 
     /// Returns the content of each row that needs it, or why there is none.
-    fn fetch(&mut self, waiting: &[Waiting]) -> Vec<Result<Vec<u8>, String>> {
+    fn fetch(&mut self, waiting: &[Waiting]) -> Vec<Fetched> {
         let artifacts: Vec<_> =
             waiting.iter().filter(|waiting| waiting.needs_content).map(|waiting| artifact(&waiting.row)).collect();
         let wanted: Vec<_> = artifacts.iter().filter_map(|artifact| artifact.as_ref().ok().cloned()).collect();
         if wanted.is_empty() {
-            return artifacts.into_iter().map(|artifact| Err(artifact.err().unwrap_or_default())).collect();
+            let impossible = |reason: Option<String>| Err(Trouble::Impossible(reason.unwrap_or_default()));
+            return artifacts.into_iter().map(|artifact| impossible(artifact.err())).collect();
         }
         self.report.fetched += wanted.len() as u64;
         let mut fetched = self.contents.fetch(&wanted).into_iter();
         let contents = artifacts.into_iter().map(|artifact| {
-            artifact?;
+            artifact.map_err(Trouble::Impossible)?;
             match fetched.next() {
                 Some(Ok(Some(bytes))) => Ok(bytes),
-                Some(Ok(None)) | None => Err("its content is missing".to_owned()),
-                Some(Err(error)) => Err(format!("its content cannot be fetched: {}", causes(error.as_ref()))),
+                Some(Ok(None)) | None => Err(Trouble::Impossible("its content is missing".to_owned())),
+                Some(Err(why)) => Err(Trouble::Unfetched(why)),
             }
         });
         contents.collect()
@@ -250,16 +275,4 @@ impl<'a> Running<'a> {
             None => "".into(),
         })
     }
-}
-
-/// Returns an error and its causes in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::budget::{Interrupt, listen_to};
 use super::compile::Query;
-use super::content::{Artifact, Contents, Source};
+use super::content::{Artifact, Contents, Unfetched};
 use super::deep::on_big_stack;
-use super::error::{QueryError, Skipped};
+use super::error::{Incomplete, QueryError, Skipped};
 use super::pipeline::Running;
 use super::row::{RECORD, Row};
 use crate::catalog::{Catalog, Column, Order, Selection};
@@ -63,6 +63,8 @@ pub struct Report {
     pub fetched: u64,
     /// What was left out.
     pub skipped: Option<Skipped>,
+    /// Content that could not be fetched: then there may be more answers than were given.
+    pub incomplete: Option<Incomplete>,
 }
 
 /// Runs `query`, and hands every answer to `answer` until it breaks.
@@ -129,7 +131,7 @@ pub(super) fn selection<'a>(query: &'a Query, options: &Options, columns: &'a [C
 pub struct NoContents;
 
 impl Contents for NoContents {
-    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Source>> {
+    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Unfetched>> {
         wanted.iter().map(|_| Ok(None)).collect()
     }
 }

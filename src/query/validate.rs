@@ -134,26 +134,22 @@ impl Check<'_> {
             return Ok(());
         }
         let known = || FUNCTIONS.iter().chain(DATA_FUNCTIONS.iter());
-        match known().find(|known| known.name == name) {
-            Some(function) => self.count(function, count, id),
-            None => {
-                let meant = nearest(name, known().map(|function| function.name));
-                self.unknown(name, meant, METHODS.iter().any(|method| method.name == name), id)
-            }
+        if let Some(function) = known().find(|known| known.name == name) {
+            return self.count(function, count, id);
         }
+        let meant = nearest(name, known().map(|function| function.name));
+        self.unknown(name, meant, METHODS.iter().any(|method| method.name == name), id)
     }
 
     fn method(&self, name: &str, count: usize, id: u64) -> Result<(), Complaint> {
         if name.starts_with('@') {
             return Ok(());
         }
-        match METHODS.iter().find(|known| known.name == name) {
-            Some(method) => self.count(method, count, id),
-            None => {
-                let meant = nearest(name, METHODS.iter().map(|method| method.name));
-                self.unknown(name, meant, FUNCTIONS.iter().any(|function| function.name == name), id)
-            }
+        if let Some(method) = METHODS.iter().find(|known| known.name == name) {
+            return self.count(method, count, id);
         }
+        let meant = nearest(name, METHODS.iter().map(|method| method.name));
+        self.unknown(name, meant, FUNCTIONS.iter().any(|function| function.name == name), id)
     }
 
     fn count(&self, function: &Function, count: usize, id: u64) -> Result<(), Complaint> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 use swamp::fsutil;
-use swamp::query::{Artifact, CONTENT_BYTES_MAX, Contents, Source};
+use swamp::query::{Artifact, CONTENT_BYTES_MAX, Contents, Unfetched};
 use swamp::repo::{EngineOptions, Repo};
 use swamp::sync::{Engine, SyncService as _};
 use tokio::runtime::Handle;
@@ -29,11 +29,11 @@ impl RepoContents {
         Self { repo, options, engine: OnceCell::new(), runtime: Handle::current() }
     }
 
-    async fn engine(&self) -> Result<&Engine, Source> {
+    async fn engine(&self) -> Result<&Engine, Unfetched> {
         Ok(self.engine.get_or_try_init(|| self.repo.engine(self.options.clone())).await?)
     }
 
-    async fn fetch_one(&self, artifact: &Artifact) -> Result<Option<Vec<u8>>, Source> {
+    async fn fetch_one(&self, artifact: &Artifact) -> Result<Option<Vec<u8>>, Unfetched> {
         match &artifact.namespace {
             Some(namespace) if self.repo.namespace() != Some(namespace) => {
                 let content = self.engine().await?.fetch_foreign_content(namespace, &artifact.path).await?;
@@ -43,7 +43,7 @@ impl RepoContents {
         }
     }
 
-    async fn own(&self, artifact: &Artifact) -> Result<Option<Vec<u8>>, Source> {
+    async fn own(&self, artifact: &Artifact) -> Result<Option<Vec<u8>>, Unfetched> {
         let path = artifact.path.under(self.repo.store().root());
         if let Some(content) = fsutil::read_if_exists(&path, CONTENT_BYTES_MAX)? {
             return Ok(Some(content));
@@ -57,7 +57,7 @@ impl RepoContents {
 }
 
 impl Contents for RepoContents {
-    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Source>> {
+    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Unfetched>> {
         let fetches = stream::iter(wanted).map(|artifact| self.fetch_one(artifact)).buffered(FETCHES_CONCURRENT_MAX);
         runtime::wait(&self.runtime, fetches.collect())
     }

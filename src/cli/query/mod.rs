@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use swamp::catalog::Catalog;
-use swamp::query::{Answer, Interrupt, Options, Query, Report, Shown, UnknownTag, run as run_query, unknown_tags};
+use swamp::query::{
+    Answer, Interrupt, Options, Query, QueryError, Report, Shown, UnknownTag, run as run_query, unknown_tags,
+};
 use tracing::warn;
 
 use super::completions::of_rows;
@@ -103,7 +105,8 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
         let catalog = repo.current_catalog()?;
         if is_explained {
             let report = run_query(&query, &catalog, &contents, &options, &mut |_| ControlFlow::Continue(()))?;
-            return explain::print(&swamp::query::explain(&query, &catalog, &options)?, &report, output);
+            explain::print(&swamp::query::explain(&query, &catalog, &options)?, &report, output)?;
+            return complete(report);
         }
         let mut printer = Printer::new(shape, repo.namespace().is_some());
         let mut answer = |answer: Answer<'_>| printer.answer(answer);
@@ -112,7 +115,8 @@ pub(crate) async fn run(arguments: QueryArguments, context: &Context) -> Outcome
         if report.total == 0 {
             tell_unknown_tags(&query, &catalog)?;
         }
-        printer.finish(&query, &report, output)
+        printer.finish(&query, &report, output)?;
+        complete(report)
     };
     runtime::blocking(&context.stop, move || interrupt.raise(), work).await
 }
@@ -133,6 +137,11 @@ fn tell_unknown_tags(query: &Query, catalog: &Catalog) -> Outcome {
         warn!("{}", plain(&format!("no version has the tag `{key}`{meant}")));
     }
     Ok(())
+}
+
+/// Fails if there may be more answers than were given.
+fn complete(report: Report) -> Outcome {
+    report.incomplete.map_or(Ok(()), |incomplete| Err(QueryError::Incomplete { incomplete }.into()))
 }
 
 fn tell(report: &Report) {

@@ -98,7 +98,7 @@ impl<'a> Record<'a> {
             member.decoded.get_or_init(|| match content {
                 Ok(Some(bytes)) => Ok(Decoded::new(form, &bytes)),
                 Ok(None) => Err("its content is missing".to_owned()),
-                Err(error) => Err(format!("its content cannot be fetched: {error}")),
+                Err(why) => Err(format!("its content cannot be fetched: {}", why.reason)),
             });
         }
     }

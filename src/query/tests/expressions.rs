@@ -176,8 +176,8 @@ fn a_whole_record_is_printed_with_its_content() {
 fn endless_work_is_ended() {
     let world = two_namespaces();
     let shared = |last: &str| {
-        let doubled: String =
-            (1..40).map(|level| format!("cel.bind(m{level}, {{\"a\": m{0}, \"b\": m{0}}}, ", level - 1)).collect();
+        let double = |level: usize| format!("cel.bind(m{level}, {{\"a\": m{0}, \"b\": m{0}}}, ", level - 1);
+        let doubled = (1..40).map(double).collect::<Vec<_>>().concat();
         format!("cel.bind(m0, {{\"a\": 1}}, {doubled}{last}{}", ")".repeat(40))
     };
     let bombs = [

@@ -13,9 +13,10 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Answer, Artifact, Contents, Options, Query, QueryError, Report, Source, run};
+use super::{Answer, Artifact, Contents, Options, Query, QueryError, Report, Unfetched, run};
 use crate::catalog::Catalog;
 use crate::clock::Timestamp;
+use crate::error::Kind;
 
 /// A catalog with rows of namespaces, and their content.
 struct World {
@@ -28,6 +29,7 @@ struct World {
 #[derive(Default)]
 struct Kept {
     contents: BTreeMap<String, Vec<u8>>,
+    is_unreachable: bool,
     batches: Mutex<Vec<Vec<String>>>,
 }
 
@@ -38,7 +40,7 @@ impl Kept {
 }
 
 impl Contents for Kept {
-    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Source>> {
+    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Unfetched>> {
         let names: Vec<_> = wanted
             .iter()
             .map(|artifact| {
@@ -46,7 +48,10 @@ impl Contents for Kept {
                 format!("{namespace}/{}", artifact.path.as_str())
             })
             .collect();
-        let contents = names.iter().map(|name| Ok(self.contents.get(name).cloned())).collect();
+        let unreachable = || Unfetched { reason: "nobody answers".to_owned(), kind: Kind::Unavailable, hint: None };
+        let content =
+            |name: &String| if self.is_unreachable { Err(unreachable()) } else { Ok(self.contents.get(name).cloned()) };
+        let contents = names.iter().map(content).collect();
         self.batches.lock().unwrap().push(names);
         contents
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{JSON, Put, World, two_namespaces};
-use crate::error::Failure as _;
+use crate::error::{Failure as _, Kind};
 use crate::query::{Interrupt, Options, Query, QueryError, Shown, explain};
 
 #[test]
@@ -184,6 +184,20 @@ fn missing_content_is_a_reason_and_not_an_empty_map() {
     assert_eq!(answers, [json!("picture")]);
     let skipped = report.skipped.unwrap();
     assert_eq!((skipped.rows, skipped.reason.as_str()), (5, "its content is missing"));
+}
+
+#[test]
+fn content_that_cannot_be_fetched_leaves_the_answer_incomplete() {
+    let mut world = two_namespaces();
+    world.contents.is_unreachable = true;
+
+    let (answers, report) =
+        world.run("name == \"state\" && attributes.status == \"ok\"", Some("name"), &Options::default()).unwrap();
+
+    let incomplete = report.incomplete.expect("something was not known");
+    assert_eq!((answers, incomplete.first.1.reason.as_str()), (vec![], "nobody answers"));
+    let strict = world.run_strict("name == \"state\" && attributes.status == \"ok\"").unwrap_err();
+    assert_eq!(strict.kind(), Kind::Unavailable);
 }
 
 #[test]

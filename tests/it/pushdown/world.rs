@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde_json::json;
 use swamp::catalog::Catalog;
 use swamp::clock::Timestamp;
-use swamp::query::{Answer, Artifact, Contents, Options, Plan, Query, QueryError, Source, explain, run};
+use swamp::query::{Answer, Artifact, Contents, Options, Plan, Query, QueryError, Unfetched, explain, run};
 use tempfile::TempDir;
 
 use super::rows;
@@ -84,7 +84,7 @@ pub(super) fn evaluated(predicate: &str) -> String {
 struct Attributes;
 
 impl Contents for Attributes {
-    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Source>> {
+    fn fetch(&self, wanted: &[Artifact]) -> Vec<Result<Option<Vec<u8>>, Unfetched>> {
         wanted.iter().map(|artifact| Ok(content(artifact.path.as_str()))).collect()
     }
 }

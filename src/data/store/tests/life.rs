@@ -225,7 +225,8 @@ struct Editor {
 
 impl MarkDirty for Editor {
     fn mark_dirty(&self, _directory: &RelPath) -> Result<(), MarkError> {
-        if let Some(text) = self.texts.lock().expect("not poisoned").pop() {
+        let text = self.texts.lock().expect("not poisoned").pop();
+        if let Some(text) = text {
             fs::File::create(&self.path).and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
         }
         Ok(())
