@@ -101,6 +101,11 @@ impl Lock {
         Self { options: Options { stop, ..self.options.clone() }, ..self.clone() }
     }
 
+    /// Describes another lock of the same datastore.
+    pub fn beside(&self, key: RelPath) -> Self {
+        Self { key, ..self.clone() }
+    }
+
     /// Returns the lock's key.
     pub fn key(&self) -> &RelPath {
         &self.key

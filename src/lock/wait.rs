@@ -48,6 +48,11 @@ impl Lock {
         }
     }
 
+    /// Whether anybody holds the lock but `parent`, a process of this machine that waits for us in turn.
+    pub async fn is_held_but_by(&self, parent: Option<u32>) -> Result<bool, LockError> {
+        Ok(self.inspect().await?.is_some_and(|found| !is_of(&found, parent)))
+    }
+
     /// Whether `parent`, a process that waits for us, holds the lock.
     pub async fn is_held_by(&self, parent: Option<u32>) -> Result<bool, LockError> {
         Ok(parent.is_some() && self.inspect().await?.is_some_and(|found| is_of(&found, parent)))

@@ -66,7 +66,7 @@ impl Repo {
             return blocking().await;
         }
         self.await_models(stop).await?;
-        let held = async |_: &lock::Held<'_>| {
+        let held = async |_: &lock::Held| {
             self.await_models(stop).await?;
             blocking().await
         };
@@ -86,7 +86,7 @@ impl Repo {
     }
 
     /// Returns the process that waits for this command and holds locks of models, if it says so.
-    fn parent(&self) -> Option<u32> {
+    pub(super) fn parent(&self) -> Option<u32> {
         self.environment.variable("SWAMP_LOCK_HOLDER_PID")?.trim().parse().ok()
     }
 }

@@ -202,6 +202,7 @@ impl Repo {
             catalog: self.catalog()?,
             watermark: Arc::clone(&self.watermark),
             lock: self.global_lock(&options.stop).await?,
+            parent: self.parent(),
             clock: Arc::clone(&self.clock),
             progress: options.progress,
             depth: match self.config.hydration {

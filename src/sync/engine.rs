@@ -88,6 +88,8 @@ pub struct EngineParts {
     pub watermark: Arc<Watermark>,
     /// The lock of our namespace.
     pub lock: Lock,
+    /// A process of this machine that holds locks of models and waits for us.
+    pub parent: Option<u32>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Who hears how far we are.

@@ -13,12 +13,14 @@ use super::upload::Way;
 use crate::bucket::BucketError;
 use crate::index::replace::{self, Before};
 use crate::index::{Change, Entry, IndexError, Known, Layout, Probe, ShardId, Verified};
-use crate::lock::Held;
+use crate::lock::{Held, Lock};
 use crate::path::RelPath;
 
 /// What a commit came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Committed {
+    /// Nothing: somebody works on a model of which there are new versions, and holds this lock.
+    Awaiting(Box<Lock>),
     /// All there was.
     Wholly,
     /// As much as is created at a time.
@@ -49,6 +51,9 @@ impl Session<'_> {
             self.uploaded.remove(path);
         }
         let mut plan = self.plan_push(dirty)?;
+        if let Some(lock) = self.model_in_use(&plan).await? {
+            return Ok(Committed::Awaiting(Box::new(lock)));
+        }
         // Versions that appeared since the first upload; the others are not sent again.
         self.upload_versions(&mut plan, dirty, report).await?;
         self.hashed.clear();

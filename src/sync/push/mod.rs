@@ -6,6 +6,7 @@
 //! index no longer names them (trap T24). The catalog is published before the last write, which makes all visible.
 
 mod commit;
+mod models;
 mod plan;
 mod upload;
 mod uploads;
@@ -70,6 +71,11 @@ impl Session<'_> {
             drop(plan);
             let lock = self.engine.parts.lock.stopping_with(self.stop.clone());
             match lock.hold(async |held| self.commit(held, &dirty, &mut report).await).await? {
+                Committed::Awaiting(model) => {
+                    warn!(lock = %model.key(), "somebody works on a model of which versions are pushed; waiting");
+                    model.wait_until_free(self.engine.parts.parent).await?;
+                    return Box::pin(self.push_in(rounds_left, report)).await;
+                }
                 Committed::Partly => return Box::pin(self.push_in(rounds_left, report)).await,
                 Committed::Overtaken if rounds_left > 0 => {
                     return Box::pin(self.push_in(rounds_left - 1, report)).await;

@@ -188,6 +188,7 @@ fn open(life: &Life<'_>, network: &Arc<Network>) -> Arc<Engine> {
         catalog: Arc::new(catalog),
         watermark,
         lock,
+        parent: None,
         clock: Arc::clone(clock),
         progress: Arc::new(Silent),
         depth,

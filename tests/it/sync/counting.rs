@@ -65,8 +65,9 @@ fn the_cost_of_a_push_follows_the_change_and_not_the_namespace() {
     let (small, large) = (cost_of_one_more_version(2), cost_of_one_more_version(60));
 
     assert_eq!(small, large);
-    // Probe, two version files, lock, probe, pointer, two shards, export, its shard, meta, unlock (look and delete).
-    assert_eq!(small, 13);
+    // Probe, two version files, lock, probe, lock of the model, pointer, two shards, export, its shard, meta, unlock (look
+    // and delete).
+    assert_eq!(small, 14);
 }
 
 #[test]

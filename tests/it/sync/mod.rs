@@ -13,4 +13,5 @@ mod lost;
 mod reshaped;
 mod scripted;
 mod traps;
+mod upstream;
 pub(crate) mod world;

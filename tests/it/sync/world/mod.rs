@@ -97,6 +97,7 @@ impl World {
             catalog: Arc::new(catalog),
             watermark,
             lock,
+            parent: None,
             clock: Arc::clone(&self.clock),
             progress: Arc::new(Silent),
             depth: Depth::Content,
