@@ -141,9 +141,28 @@ pub async fn register(
     }
 }
 
+/// Makes a namespace this repository's as [`register`] does, where a look tells that it is nobody's yet.
+pub async fn claim(
+    bucket: &dyn Bucket,
+    namespace: &Namespace,
+    repo_id: &str,
+    now: Timestamp,
+    form: Form,
+) -> Result<Registration, ManifestError> {
+    match read(bucket, namespace).await? {
+        Some(manifest) => owned(manifest, namespace, repo_id),
+        None => register(bucket, namespace, repo_id, now, form).await,
+    }
+}
+
 async fn check_owner(bucket: &dyn Bucket, namespace: &Namespace, repo_id: &str) -> Result<Registration, ManifestError> {
-    let found = read(bucket, namespace).await?;
-    let owner = found.map(|manifest| manifest.repo_id).unwrap_or_default();
+    let nobodys =
+        || Manifest { namespace: namespace.to_string(), repo_id: String::new(), registered_at: String::new() };
+    owned(read(bucket, namespace).await?.unwrap_or_else(nobodys), namespace, repo_id)
+}
+
+fn owned(manifest: Manifest, namespace: &Namespace, repo_id: &str) -> Result<Registration, ManifestError> {
+    let owner = manifest.repo_id;
     if owner == repo_id {
         return Ok(Registration::AlreadyOurs);
     }

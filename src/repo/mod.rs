@@ -201,6 +201,7 @@ impl Repo {
             store: Arc::clone(&self.store),
             catalog: self.catalog()?,
             watermark: Arc::clone(&self.watermark),
+            repository: self.marker.repo_id().map(str::to_owned),
             lock: self.global_lock(&options.stop).await?,
             parent: self.parent(),
             clock: Arc::clone(&self.clock),

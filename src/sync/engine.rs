@@ -86,6 +86,8 @@ pub struct EngineParts {
     pub catalog: Arc<Catalog>,
     /// The dirty set, shared with whoever writes.
     pub watermark: Arc<Watermark>,
+    /// The id of our repository; with `None` nobody asks whose namespace it is.
+    pub repository: Option<String>,
     /// The lock of our namespace.
     pub lock: Lock,
     /// A process of this machine that holds locks of models and waits for us.

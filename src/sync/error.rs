@@ -9,6 +9,7 @@ use crate::error::{Failure, Kind};
 use crate::fsutil::FileError;
 use crate::index::IndexError;
 use crate::lock::LockError;
+use crate::manifest::ManifestError;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
@@ -50,6 +51,8 @@ pub enum PartError {
     Data(#[from] StoreError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
 }
 
 /// One file that was not transferred.
@@ -86,7 +89,7 @@ macro_rules! from_part {
     };
 }
 
-from_part!(IndexError, LockError, FileError, BucketError, StoreError, CatalogError);
+from_part!(IndexError, LockError, FileError, BucketError, StoreError, CatalogError, ManifestError);
 
 impl PartError {
     fn failure(&self) -> &dyn Failure {
@@ -97,6 +100,7 @@ impl PartError {
             Self::Bucket(error) => error,
             Self::Data(error) => error,
             Self::Catalog(error) => error,
+            Self::Manifest(error) => error,
         }
     }
 }

@@ -149,6 +149,7 @@ impl Engine {
         if self.parts.placement == Placement::Cache && !self.is_export_due()? {
             return Ok(Exported::Unchanged);
         }
+        self.check_owner().await?;
         let lock = self.parts.lock.stopping_with(stop.clone());
         match self.parts.placement {
             Placement::Cache => {

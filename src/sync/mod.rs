@@ -17,6 +17,7 @@ mod hydrate;
 mod in_flight;
 mod local;
 mod migrate;
+mod owner;
 mod plan;
 mod progress;
 mod pull;

@@ -59,6 +59,7 @@ impl Session<'_> {
         if is_idle {
             return Ok(report);
         }
+        self.engine.check_owner().await?;
         let mut plan = self.plan_push(&dirty)?;
         self.upload_versions(&mut plan, &dirty, &mut report).await?;
         // Catching up or renumbering may have changed what the catalog says.
@@ -99,6 +100,7 @@ impl Session<'_> {
             self.mirror.set_record(&shard, &Record::default())?;
         }
         self.engine.parts.watermark.mark(None)?;
+        self.engine.forget_owner()?;
         Ok(self.mirror.set_head(Head::default())?)
     }
 

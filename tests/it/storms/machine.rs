@@ -187,6 +187,7 @@ fn open(life: &Life<'_>, network: &Arc<Network>) -> Arc<Engine> {
         store: Arc::new(store),
         catalog: Arc::new(catalog),
         watermark,
+        repository: None,
         lock,
         parent: None,
         clock: Arc::clone(clock),

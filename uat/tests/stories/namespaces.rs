@@ -8,6 +8,8 @@ on_every_backend!(
     a_catalog_pull_follows_the_other_namespace,
     a_namespace_nobody_registered_is_skipped_by_name,
     a_push_leaves_other_namespaces_alone,
+    a_repository_that_names_anothers_namespace_publishes_nothing,
+    a_namespace_that_nobody_registered_is_with_the_first_push,
 );
 
 fn two(scene: &Scene) -> (Repository, Repository) {
@@ -97,4 +99,34 @@ fn a_push_leaves_other_namespaces_alone(scene: &Scene) {
     // Nothing of theirs ever comes here.
     let here = files_below(infra.machine().root());
     assert!(!here.keys().any(|path| path.contains("/security/data/")), "{:?}", here.keys());
+}
+
+fn a_repository_that_names_anothers_namespace_publishes_nothing(scene: &Scene) {
+    let (infra, _security) = two(scene);
+    let intruder = scene.repository("eve", "other");
+    intruder.write_marker(&intruder.marker().replace("namespace: other", "namespace: infra"));
+    intruder.put("trojan", "horse", b"gift");
+
+    let refused = intruder.error(1, &["datastore", "sync", "--push"]);
+
+    assert_eq!(refused["code"], "conflict");
+    let reader = scene.machine("reader").clone_of(&infra);
+    reader.pull();
+    assert_eq!(reader.listed("vpc"), [("state".to_owned(), 1)]);
+    if scene.is_remote() {
+        assert_eq!(found(&reader.json(&["data", "search"])), ["vpc:state"]);
+    }
+}
+
+fn a_namespace_that_nobody_registered_is_with_the_first_push(scene: &Scene) {
+    let writer = scene.repository("ana", "infra");
+    writer.write_marker(&writer.marker().replace("namespace: infra", "namespace: net"));
+    writer.put("vpc", "state", b"network");
+
+    writer.push();
+
+    let namespaces = writer.json(&["datastore", "namespace", "list"]);
+    let names: Vec<_> =
+        namespaces["namespaces"].as_array().expect("a list").iter().map(|one| text(&one["namespace"])).collect();
+    assert_eq!(names, ["infra", "net"]);
 }

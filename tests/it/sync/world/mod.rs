@@ -96,6 +96,7 @@ impl World {
             store: Arc::new(store),
             catalog: Arc::new(catalog),
             watermark,
+            repository: None,
             lock,
             parent: None,
             clock: Arc::clone(&self.clock),
