@@ -178,7 +178,7 @@ fn durability_waits_for_no_network() {
     while clock.now() < Duration::from_millis(500) {
         let before = clock.now();
         file.sync_all().unwrap();
-        longest = longest.max(clock.now() - before);
+        longest = longest.max(clock.now().saturating_sub(before));
     }
     for reader in readers {
         reader.join().unwrap();
