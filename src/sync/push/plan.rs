@@ -152,13 +152,7 @@ impl Session<'_> {
         let action = self.settled(&facts);
         if matches!(action, PushAction::Write | PushAction::Delete) {
             let created = self.uploaded.version(&path).filter(|_| entry.is_none());
-            let is_left = entry.is_none() && self.in_flight.pushing().contains_key(&path);
-            let before = match created {
-                Some(version) => Before::Only(version.clone()),
-                // An earlier push may have written it: a look costs less than a refusal.
-                None if action == PushAction::Write && is_left => Before::Unknown,
-                None => Before::of(entry, known),
-            };
+            let before = created.map_or_else(|| Before::of(entry, known), |version| Before::Only(version.clone()));
             plan.before.insert(path.clone(), before);
         }
         match (action, local) {

@@ -105,24 +105,6 @@ fn ten_files(world: &World) -> Machine {
 }
 
 #[test]
-fn a_push_after_one_that_failed_looks_at_each_file_once() {
-    let world = World::namespaced();
-    let whole = {
-        let writer = ten_files(&world);
-        world.requests_of(|| drop(writer.push()))
-    };
-
-    let world = World::namespaced();
-    let writer = ten_files(&world);
-    world.fail_writes_of("files/7");
-    writer.try_push().expect_err("one file is not taken");
-    world.heal();
-
-    assert_eq!(world.requests_of(|| drop(writer.push())), whole + 10);
-    assert_eq!(world.unnamed_files("infra"), Vec::<String>::new());
-}
-
-#[test]
 fn a_file_that_vanishes_while_others_are_sent_costs_nothing() {
     let world = World::namespaced();
     let whole = {
