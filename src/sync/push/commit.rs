@@ -9,7 +9,7 @@ use super::super::session::Session;
 use super::super::watermark::DirtySet;
 use super::super::{PushReport, SyncError, transfer};
 use super::plan::PushPlan;
-use super::upload::Way;
+use super::send::Way;
 use crate::bucket::BucketError;
 use crate::index::replace::{self, Before};
 use crate::index::{Change, Entry, IndexError, Known, Layout, Probe, ShardId, Verified};
@@ -62,8 +62,7 @@ impl Session<'_> {
         let over = Way::Over { before: &plan.before, held: Some(held) };
         let sent = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
         held.check()?;
-        self.drop_vanished(&mut plan, sent.vanished)?;
-        if !sent.refused.is_empty() {
+        if !self.adopt(&mut plan, sent)?.is_empty() {
             // The lock is ours: somebody writes without it.
             return Err(IndexError::Contended { attempts: replace::ATTEMPTS_MAX }.into());
         }

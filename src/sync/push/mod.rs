@@ -8,6 +8,7 @@
 mod commit;
 mod models;
 mod plan;
+mod send;
 mod upload;
 mod uploads;
 

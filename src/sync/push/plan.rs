@@ -28,8 +28,8 @@ pub(in crate::sync) struct PushPlan {
     pub(super) discovered: Vec<Entry>,
     pub(super) verified: BTreeMap<RelPath, Verified>,
     pub(super) strays: Vec<Stray>,
-    /// What was to be sent and is not here any more.
-    pub(super) vanished: BTreeSet<RelPath>,
+    /// What was to be sent and is for the next push: it is not here any more, or changed while it was sent.
+    pub(super) left: BTreeSet<RelPath>,
     /// Whether there is more to create than is created at a time: then nothing but new versions is planned.
     pub(super) is_partial: bool,
 }
@@ -44,16 +44,16 @@ impl PushPlan {
         written.chain(deleted).collect()
     }
 
-    /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create, and of what
-    /// is gone the next one speaks.
+    /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create, nor of what it
+    /// leaves to the next one.
     pub(super) fn settles(&self, path: &RelPath) -> bool {
-        (!self.is_partial || self.creates.contains_key(path)) && !self.vanished.contains(path)
+        (!self.is_partial || self.creates.contains_key(path)) && !self.left.contains(path)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         let is_unchanged = self.creates.is_empty() && self.writes.is_empty() && self.deletes.is_empty();
-        // Parts of what vanished may have been sent.
-        is_unchanged && self.discovered.is_empty() && self.vanished.is_empty()
+        // Parts of what is left may have been sent.
+        is_unchanged && self.discovered.is_empty() && self.left.is_empty()
     }
 }
 

@@ -6,37 +6,30 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::info;
 
 use super::super::session::Session;
-use super::super::transfer::{self, TransferError};
+use super::super::transfer;
 use super::super::watermark::DirtySet;
-use super::super::{Engine, Failed, PullReport, PushReport, Step, SyncError};
+use super::super::{Failed, PullReport, PushReport, Step, SyncError};
 use super::plan::PushPlan;
-use crate::bucket::{Body, BucketError, PutMode, Version};
+use super::send::{Outcome, Way};
+use crate::bucket::Version;
 use crate::data::layout::{self, Artifact, Location, Part};
 use crate::data::name::VersionNumber;
-use crate::index::replace::{self, Before};
-use crate::index::{IndexError, Layout, Verified};
-use crate::lock::Held;
+use crate::index::replace::Before;
+use crate::index::{IndexError, Layout, Stamp, Verified};
 use crate::path::RelPath;
 
 /// How often version numbers are changed because others took them first.
 const RENUMBER_ROUNDS_MAX: u32 = 20;
 
-/// How files are written.
-#[derive(Clone, Copy)]
-pub(super) enum Way<'a> {
-    /// None of them may exist.
-    Create,
-    /// Over what is there, as [`replace::put`] does.
-    Over { before: &'a BTreeMap<RelPath, Before>, held: Option<&'a Held> },
-}
-
-/// What did not come of an upload.
+/// What did not come of an upload as it was planned.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Files that a condition refused.
-    pub(super) refused: Vec<RelPath>,
-    /// Files that are not here any more.
-    pub(super) vanished: Vec<RelPath>,
+    /// Files of which another content than the planned one was sent.
+    changed: Vec<(RelPath, Verified)>,
+    /// Files that a condition refused, with the content that was sent.
+    refused: Vec<(RelPath, Verified)>,
+    /// Files that the next push sends: they are not here any more, or changed while they were sent.
+    left: Vec<RelPath>,
 }
 
 impl Session<'_> {
@@ -53,7 +46,7 @@ impl Session<'_> {
                 self.in_flight.begin_create(plan.intents())?;
             }
             self.upload_grown(plan, report).await?;
-            let waiting = plan.creates.iter().filter(|(path, verified)| self.uploaded.get(path) != Some(*verified));
+            let waiting = plan.creates.iter().filter(|(path, verified)| !self.uploaded.has(path, verified));
             // The description claims the number: whoever creates it owns the version.
             let is_claim = |path: &RelPath| path.file_name() == layout::METADATA_FILE;
             let (claims, contents): (Vec<_>, Vec<_>) = waiting.map(|(path, _)| path.clone()).partition(is_claim);
@@ -74,14 +67,13 @@ impl Session<'_> {
     /// Sends again what this push created and what grew since.
     async fn upload_grown(&mut self, plan: &mut PushPlan, report: &mut PushReport) -> Result<(), SyncError> {
         let has_grown = |(path, verified): &(&RelPath, &Verified)| {
-            self.uploaded.get(path).is_some_and(|uploaded| uploaded != *verified)
+            self.uploaded.get(path).is_some() && !self.uploaded.has(path, verified)
         };
         let grown: Vec<RelPath> = plan.creates.iter().filter(has_grown).map(|(path, _)| path.clone()).collect();
         let before = |path: &RelPath| Some((path.clone(), Before::Only(self.uploaded.version(path)?.clone())));
         let before = grown.iter().filter_map(before).collect();
         let sent = self.upload(grown, plan, Way::Over { before: &before, held: None }, report).await?;
-        self.drop_vanished(plan, sent.vanished)?;
-        for path in sent.refused {
+        for (path, _) in self.adopt(plan, sent)? {
             // Somebody else has the number now; creating the file will tell.
             self.uploaded.remove(&path);
         }
@@ -114,25 +106,49 @@ impl Session<'_> {
     }
 
     /// Notes an object that the datastore has.
-    fn note_written(&mut self, path: RelPath, version: Version, plan: &PushPlan) -> Result<(), SyncError> {
-        match plan.creates.get(&path) {
-            Some(verified) => self.uploaded.insert(path, verified.clone(), version)?,
-            None => drop(self.rewritten.insert(path, version)),
+    fn note_written(
+        &mut self,
+        path: RelPath,
+        content: Verified,
+        version: Version,
+        plan: &PushPlan,
+    ) -> Result<(), SyncError> {
+        if plan.creates.contains_key(&path) {
+            self.uploaded.insert(path, content, version)?;
+        } else {
+            self.rewritten.insert(path, version);
         }
         Ok(())
     }
 
-    /// Takes files that are gone out of a plan, and versions with them: half a version is nothing to publish. They are
-    /// dirty, whatever this push clears.
-    pub(super) fn drop_vanished(&self, plan: &mut PushPlan, vanished: Vec<RelPath>) -> Result<(), SyncError> {
-        for path in vanished {
-            self.engine.parts.watermark.mark(Some(&path))?;
-            let version = version_of(&path);
-            let is_gone = |other: &RelPath| *other == path || (version.is_some() && version_of(other) == version);
-            plan.vanished.extend(plan.creates.extract_if(.., |other, _| is_gone(other)).map(|(other, _)| other));
-            plan.vanished.extend(plan.writes.remove_entry(&path).map(|(path, _)| path));
+    /// Notes that the datastore has an object of which nobody knows what it is. One that was created is this push's to write
+    /// over; of one that was written over, the notes of what is in flight tell.
+    fn note_torn(&mut self, path: &RelPath, version: Version, plan: &PushPlan) -> Result<(), SyncError> {
+        if plan.creates.contains_key(path) {
+            let unknown = Verified { stamp: Stamp::of_nothing(0), sha256: String::new() };
+            self.uploaded.insert(path.clone(), unknown, version)?;
         }
         Ok(())
+    }
+
+    /// Makes a plan say what was sent, and returns what was refused. Files that the next push sends are taken out, and
+    /// versions with them: half a version is nothing to publish. Whatever was not as planned is dirty, whatever this push
+    /// clears.
+    pub(super) fn adopt(&self, plan: &mut PushPlan, sent: Sent) -> Result<Vec<(RelPath, Verified)>, SyncError> {
+        for (path, content) in sent.changed {
+            self.engine.parts.watermark.mark(Some(&path))?;
+            if let Some(planned) = plan.creates.get_mut(&path).or_else(|| plan.writes.get_mut(&path)) {
+                *planned = content;
+            }
+        }
+        for path in sent.left {
+            self.engine.parts.watermark.mark(Some(&path))?;
+            let version = version_of(&path);
+            let is_left = |other: &RelPath| *other == path || (version.is_some() && version_of(other) == version);
+            plan.left.extend(plan.creates.extract_if(.., |other, _| is_left(other)).map(|(other, _)| other));
+            plan.left.extend(plan.writes.remove_entry(&path).map(|(path, _)| path));
+        }
+        Ok(sent.refused)
     }
 
     /// Uploads files that must not exist yet; returns the versions whose files exist with other content.
@@ -143,22 +159,19 @@ impl Session<'_> {
         report: &mut PushReport,
     ) -> Result<BTreeSet<(Artifact, VersionNumber)>, SyncError> {
         let sent = self.upload(paths, plan, Way::Create, report).await?;
-        self.drop_vanished(plan, sent.vanished)?;
-        let (engine, plan) = (self.engine, &*plan);
-        let comparisons = stream::iter(sent.refused).map(|path| async move {
+        let refused = self.adopt(plan, sent)?;
+        let engine = self.engine;
+        let comparisons = stream::iter(refused).map(|(path, content)| async move {
             // A push that was killed may have created it: the same content is ours.
-            let same = match plan.creates.get(&path) {
-                Some(verified) => transfer::holding(&*engine.scope, &path, verified).await?,
-                None => None,
-            };
-            Ok::<_, SyncError>((path, same))
+            let same = transfer::holding(&*engine.scope, &path, &content).await?;
+            Ok::<_, SyncError>((path, content, same))
         });
         let concurrent_max = engine.parts.limits.uploads_concurrent_max.max(1);
         let compared: Vec<_> = comparisons.buffer_unordered(concurrent_max).try_collect().await?;
         let mut taken = BTreeSet::new();
-        for (path, same) in compared {
+        for (path, content, same) in compared {
             match same {
-                Some(version) => self.note_written(path, version, plan)?,
+                Some(version) => self.note_written(path, content, version, plan)?,
                 None => taken.extend(version_of(&path)),
             }
         }
@@ -175,10 +188,8 @@ impl Session<'_> {
         report: &mut PushReport,
     ) -> Result<Sent, SyncError> {
         let (engine, stop) = (self.engine, self.stop.clone());
-        let size = |path: &RelPath| {
-            let verified = plan.creates.get(path).or_else(|| plan.writes.get(path));
-            verified.map_or(0, |verified| verified.stamp.size)
-        };
+        let planned = |path: &RelPath| plan.creates.get(path).or_else(|| plan.writes.get(path));
+        let size = |path: &RelPath| planned(path).map_or(0, |planned| planned.stamp.size);
         engine.parts.progress.expect(Step::Upload, paths.len() as u64, paths.iter().map(size).sum());
         let total = paths.len();
         let mut waiting: BTreeSet<RelPath> = paths.iter().cloned().collect();
@@ -186,27 +197,40 @@ impl Session<'_> {
         {
             let transfers = stream::iter(paths).take_while(|_| std::future::ready(!stop.is_cancelled()));
             let transfers = transfers.map(|path| async move {
-                let outcome = engine.send(&path, way).await.map_err(|error| error.into_bucket_error("upload", &path));
+                let outcome = match planned(&path) {
+                    Some(planned) => engine.send(&path, planned, way).await,
+                    None => Ok(Outcome::Vanished),
+                };
+                let outcome = outcome.map_err(|error| error.into_bucket_error("upload", &path));
                 (path, outcome)
             });
             let mut transfers = transfers.buffer_unordered(engine.parts.limits.uploads_concurrent_max.max(1));
             while let Some((path, outcome)) = transfers.next().await {
                 match outcome {
-                    Ok(None) => {
-                        info!(%path, "gone before it was sent; the next push says so");
+                    Ok(Outcome::Vanished) => {
+                        info!(%path, "not what it was when the push was planned; the next push sees to it");
                         waiting.remove(&path);
-                        sent.vanished.push(path);
+                        sent.left.push(path);
                     }
-                    Ok(Some(version)) => {
+                    Ok(Outcome::Torn(version)) => {
+                        info!(%path, "changed while it was sent; the next push sends it again");
+                        waiting.remove(&path);
+                        self.note_torn(&path, version, plan)?;
+                        sent.left.push(path);
+                    }
+                    Ok(Outcome::Written(content, version)) => {
                         waiting.remove(&path);
                         report.uploaded += 1;
-                        report.bytes += size(&path);
+                        report.bytes += content.stamp.size;
                         engine.parts.progress.advance(Step::Upload, &path, size(&path));
-                        self.note_written(path, version, plan)?;
+                        if planned(&path).is_none_or(|planned| planned.sha256 != content.sha256) {
+                            sent.changed.push((path.clone(), content.clone()));
+                        }
+                        self.note_written(path, content, version, plan)?;
                     }
-                    Err(BucketError::Precondition { .. }) => {
+                    Ok(Outcome::Refused(content)) => {
                         waiting.remove(&path);
-                        sent.refused.push(path);
+                        sent.refused.push((path, content));
                     }
                     Err(error) => {
                         first_failure = Some(error);
@@ -222,24 +246,6 @@ impl Session<'_> {
         let reason = source.to_string();
         let failures = waiting.into_iter().map(|path| Failed { path, reason: reason.clone() }).collect();
         Err(SyncError::Transfers { verb: "uploaded", total, failures, source })
-    }
-}
-
-impl Engine {
-    /// Uploads one file; `None` if it is not there any more.
-    async fn send(&self, path: &RelPath, way: Way<'_>) -> Result<Option<Version>, TransferError> {
-        let Some(file) = self.places.pin(path)? else { return Ok(None) };
-        // Kept until it is sent: the body is this file, whatever becomes of its name.
-        let body = Body::File(file.path());
-        let sent = match way {
-            Way::Create => self.scope.put(path, body, PutMode::Create).await,
-            Way::Over { before, held } => {
-                let before = before.get(path).cloned().unwrap_or_default();
-                replace::put(&*self.scope, path, body, before, held).await
-            }
-        };
-        drop(file);
-        Ok(Some(sent?))
     }
 }
 

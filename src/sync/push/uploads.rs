@@ -56,6 +56,11 @@ impl Uploads {
         self.files.get(path).map(|(content, _)| content)
     }
 
+    /// Whether the datastore has this content of a file.
+    pub(super) fn has(&self, path: &RelPath, content: &Verified) -> bool {
+        self.get(path).is_some_and(|sent| sent.sha256 == content.sha256)
+    }
+
     /// Returns the object that a file became.
     pub(super) fn version(&self, path: &RelPath) -> Option<&Version> {
         self.files.get(path).map(|(_, version)| version)

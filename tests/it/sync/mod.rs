@@ -2,6 +2,7 @@
 
 mod apart;
 mod catalogs;
+mod changing;
 mod commits;
 mod counting;
 mod cut_short;
