@@ -20,6 +20,7 @@ use super::{Engine, Exported, PullReport, SyncError, local, rows};
 use crate::bucket::{Body, Version};
 use crate::catalog::{self, Withheld};
 use crate::data::layout::{Artifact, Location, Part};
+use crate::data::metadata::{METADATA_BYTES_MAX, Metadata};
 use crate::data::name::VersionNumber;
 use crate::fsutil::{self, FileError, Staged};
 use crate::index::replace::{self, Before};
@@ -178,9 +179,15 @@ impl Session<'_> {
             let caught_up = self.catch_up(seen, Depth::Metadata).await?;
             self.engine.apply(&caught_up)?;
         }
-        let export = self.engine.rendered_export(|| self.unpublished(&PushPlan::default()))?;
+        let export = if self.is_lacking {
+            // What it lacks is for the next pull to fetch, and the catalog stays due.
+            None
+        } else {
+            self.engine.rendered_export(|| self.unpublished(&PushPlan::default()))?
+        };
         let Some(export) = export else { return Ok(Exported::Unchanged) };
         let founding = self.founding_entries()?.into_iter().map(Change::Upsert).collect();
+        self.in_flight.begin_push(BTreeMap::new(), true)?;
         let published = self.engine.publish(export, self.before_export()?, held).await?;
         let mut commit = self.engine.index.begin(&mut self.mirror, held);
         commit.apply(founding).await?;
@@ -188,12 +195,17 @@ impl Session<'_> {
         commit.finish(self.engine.parts.clock.now()).await?;
         let rows = published.rows;
         self.record_export(published)?;
+        self.in_flight.end_push(|_| true, true)?;
         Ok(Exported::Published { rows })
     }
 
     /// Whether the export that is due is what the datastore has already: another machine published the same rows. Then
-    /// that is remembered, and there is nothing to send.
+    /// that is remembered, and there is nothing to send. Where a push of ours ended while it published, nobody knows what the
+    /// datastore has.
     pub(super) fn is_export_published(&self, plan: &PushPlan) -> Result<bool, SyncError> {
+        if self.in_flight.is_exporting() {
+            return Ok(false);
+        }
         let path = export_path();
         let Some(shard) = self.mirror.shard_of(&path) else { return Ok(false) };
         let record = self.mirror.record(&shard)?;
@@ -279,7 +291,14 @@ impl Session<'_> {
             Local::Present(found) if !is_same(expected, &found.sha256) => {}
             Local::Present(_) | Local::Absent { .. } => return Ok(true),
         }
-        // A stream that was appended to has another description, and what was published is its beginning.
+        // A stream that was appended to has another description, and what was published is its beginning. Any other version is
+        // another one, also if its content is the same.
+        let description = fsutil::read_if_exists(&metadata.under(root), METADATA_BYTES_MAX)?;
+        if let Some(bytes) = description
+            && !Metadata::parse(&bytes).is_ok_and(|description| description.streaming)
+        {
+            return Ok(false);
+        }
         let (size, expected) = match (sent(&raw), record.entries.get(&raw)) {
             (Some(sent), _) => (sent.stamp.size, Some(&sent.sha256)),
             (None, Some(entry)) => (entry.size, entry.sha256.as_ref()),

@@ -61,6 +61,9 @@ impl Intent {
 struct Notes<F> {
     format: u32,
     files: F,
+    /// Whether the catalog is published as well.
+    #[serde(default)]
+    exports: bool,
 }
 
 /// The notes of a cache.
@@ -69,6 +72,8 @@ pub(super) struct InFlight {
     directory: PathBuf,
     staging: PathBuf,
     pushing: BTreeMap<RelPath, Intent>,
+    /// Whether a push was about to publish the catalog: it may be another than the index says.
+    exporting: bool,
     pulling: BTreeMap<RelPath, Intent>,
     /// What pushes create while there is no index.
     creating: BTreeMap<RelPath, Intent>,
@@ -79,19 +84,26 @@ pub(super) struct InFlight {
 impl InFlight {
     /// Reads what earlier sessions left; unreadable notes are none.
     pub(super) fn open(directory: &Path, staging: &Path) -> Result<Self, FileError> {
-        let read = |name: &str| -> Result<BTreeMap<RelPath, Intent>, FileError> {
+        let read = |name: &str| -> Result<(BTreeMap<RelPath, Intent>, bool), FileError> {
             let bytes = fsutil::read_if_exists(&directory.join(name), BYTES_MAX)?;
             let notes = bytes.and_then(|bytes| serde_json::from_slice::<Notes<_>>(&bytes).ok());
-            Ok(notes.filter(|notes| notes.format == FORMAT).map(|notes| notes.files).unwrap_or_default())
+            let notes = notes.filter(|notes| notes.format == FORMAT);
+            Ok(notes.map(|notes| (notes.files, notes.exports)).unwrap_or_default())
         };
-        let (pushing, pulling, creating) = (read("pushing.json")?, read("pulling.json")?, read("creating.json")?);
+        let ((pushing, exporting), (pulling, _), (creating, _)) =
+            (read("pushing.json")?, read("pulling.json")?, read("creating.json")?);
         let (directory, staging, left) = (directory.to_owned(), staging.to_owned(), pushing.keys().cloned().collect());
-        Ok(Self { directory, staging, pushing, pulling, creating, left })
+        Ok(Self { directory, staging, pushing, exporting, pulling, creating, left })
     }
 
     /// What pushes were about to do to the files of the datastore.
     pub(super) fn pushing(&self) -> &BTreeMap<RelPath, Intent> {
         &self.pushing
+    }
+
+    /// Whether a push was about to publish the catalog, and nobody knows whether it did.
+    pub(super) fn is_exporting(&self) -> bool {
+        self.exporting
     }
 
     /// What pushes of earlier sessions were about to commit: others may know it from a shard, and have deleted it since.
@@ -115,13 +127,14 @@ impl InFlight {
         self.pulling.keys()
     }
 
-    /// Notes what a push is about to commit.
-    pub(super) fn begin_push(&mut self, files: BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
-        if files.is_empty() {
+    /// Notes what a push is about to commit, and whether it may publish the catalog.
+    pub(super) fn begin_push(&mut self, files: BTreeMap<RelPath, Intent>, exports: bool) -> Result<(), FileError> {
+        if files.is_empty() && exports <= self.exporting {
             return Ok(());
         }
+        self.exporting |= exports;
         add(&mut self.pushing, files);
-        self.store("pushing.json", &self.pushing)
+        self.store("pushing.json", &self.pushing, self.exporting)
     }
 
     /// Notes what a push is about to create though no index tells whose it is.
@@ -130,19 +143,26 @@ impl InFlight {
             return Ok(());
         }
         add(&mut self.creating, files);
-        self.store("creating.json", &self.creating)
+        self.store("creating.json", &self.creating, false)
     }
 
-    /// Forgets what pushes did, but for `unfinished` files.
-    pub(super) fn end_push(&mut self, unfinished: impl Fn(&RelPath) -> bool) -> Result<(), FileError> {
-        for (name, files) in [("creating.json", &mut self.creating), ("pushing.json", &mut self.pushing)] {
-            let before = files.len();
-            files.retain(|path, _| unfinished(path));
-            if files.len() != before {
-                store(&self.directory, &self.staging, name, files)?;
-            }
-        }
+    /// Forgets what pushes did, but for `unfinished` files, and for the catalog unless it `is_exported`.
+    pub(super) fn end_push(
+        &mut self,
+        unfinished: impl Fn(&RelPath) -> bool,
+        is_exported: bool,
+    ) -> Result<(), FileError> {
+        let before = (self.creating.len(), self.pushing.len(), self.exporting);
+        self.creating.retain(|path, _| unfinished(path));
+        self.pushing.retain(|path, _| unfinished(path));
         self.left.retain(unfinished);
+        self.exporting &= !is_exported;
+        if self.creating.len() != before.0 {
+            self.store("creating.json", &self.creating, false)?;
+        }
+        if (self.pushing.len(), self.exporting) != (before.1, before.2) {
+            self.store("pushing.json", &self.pushing, self.exporting)?;
+        }
         Ok(())
     }
 
@@ -152,7 +172,7 @@ impl InFlight {
             return Ok(());
         }
         self.pulling.extend(files);
-        self.store("pulling.json", &self.pulling)
+        self.store("pulling.json", &self.pulling, false)
     }
 
     /// Forgets files that a pull has recorded. On disk their notes stay until others replace them, which does no harm.
@@ -165,7 +185,7 @@ impl InFlight {
     /// Forgets what pulls did, once all of it is recorded.
     pub(super) fn end_pull(&mut self) -> Result<(), FileError> {
         self.pulling.clear();
-        self.store("pulling.json", &self.pulling)
+        self.store("pulling.json", &self.pulling, false)
     }
 
     /// Writes into the record of a shard what a session that ended early knew of its files; returns whether that is news.
@@ -203,17 +223,23 @@ impl InFlight {
         Ok(is_news)
     }
 
-    fn store(&self, name: &str, files: &BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
-        store(&self.directory, &self.staging, name, files)
+    fn store(&self, name: &str, files: &BTreeMap<RelPath, Intent>, exports: bool) -> Result<(), FileError> {
+        store(&self.directory, &self.staging, name, files, exports)
     }
 }
 
-fn store(directory: &Path, staging: &Path, name: &str, files: &BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
+fn store(
+    directory: &Path,
+    staging: &Path,
+    name: &str,
+    files: &BTreeMap<RelPath, Intent>,
+    exports: bool,
+) -> Result<(), FileError> {
     let path = directory.join(name);
-    if files.is_empty() {
+    if files.is_empty() && !exports {
         return fsutil::remove_file(&path).map(drop);
     }
-    let notes = Notes { format: FORMAT, files };
+    let notes = Notes { format: FORMAT, files, exports };
     fsutil::write_atomic(&path, &serde_json::to_vec(&notes).unwrap_or_default(), staging, Durability::Synced)
 }
 

@@ -35,6 +35,9 @@ pub(super) struct Session<'a> {
     pub(super) uploaded: Uploads,
     /// Files that others changed or deleted, and that were left as they are because they may be being written to.
     pub(super) spared: BTreeSet<RelPath>,
+    /// Whether versions that others published are not here, because something changed where they were to be put. The catalog
+    /// would not show them.
+    pub(super) is_lacking: bool,
     /// Files that were read before the lock was taken: under it, what has not changed since is not read again.
     pub(super) hashed: BTreeMap<RelPath, Verified>,
     /// The objects that this session has written over others.
@@ -64,6 +67,7 @@ impl Engine {
                     stop,
                     discovered: Vec::new(),
                     spared: BTreeSet::new(),
+                    is_lacking: false,
                     hashed: BTreeMap::new(),
                     rewritten: BTreeMap::new(),
                     uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"), &self.parts.staging)?,

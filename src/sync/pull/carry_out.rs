@@ -61,6 +61,7 @@ impl Session<'_> {
         for group in groups {
             self.download(group, &mut fetched, report).await;
         }
+        self.is_lacking |= fetched.refused.iter().any(|path| path.file_name() == layout::METADATA_FILE);
         self.spared.extend(std::mem::take(&mut fetched.refused));
         if !fetched.files.is_empty() {
             fsutil::sync_file_system(&self.engine.places.root)?;

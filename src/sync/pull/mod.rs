@@ -88,6 +88,7 @@ impl Session<'_> {
     async fn reconcile(&mut self, shards: Vec<ShardId>, mut head: Head, depth: Depth) -> Result<PullReport, SyncError> {
         let (dirty, _) = self.engine.parts.watermark.snapshot()?;
         let mut report = PullReport::default();
+        self.is_lacking = false;
         let mut is_settled = true;
         let mut batch = Vec::new();
         let mut planned_files = 0;

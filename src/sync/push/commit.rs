@@ -58,7 +58,8 @@ impl Session<'_> {
         self.upload_versions(&mut plan, dirty, report).await?;
         self.hashed.clear();
         held.check()?;
-        self.in_flight.begin_push(plan.intents())?;
+        let exports = !plan.is_partial && self.engine.is_export_due()?;
+        self.in_flight.begin_push(plan.intents(), exports)?;
         let over = Way::Over { before: &plan.before, held: Some(held) };
         let sent = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
         held.check()?;
@@ -68,22 +69,30 @@ impl Session<'_> {
         }
         let changes = self.changes(&plan);
         let engine = self.engine;
-        let export = if plan.is_partial { None } else { engine.rendered_export(|| self.unpublished(&plan))? };
+        let export = if plan.is_partial || self.is_lacking {
+            None
+        } else {
+            engine.rendered_export(|| self.unpublished(&plan))?
+        };
         let before_export = self.before_export()?;
         self.uploaded.give_up(|path| plan.settles(path))?;
         let mut commit = engine.index.begin(&mut self.mirror, held);
         commit.apply(changes).await?;
         let published = match export.filter(|_| !commit.has_met_others()) {
-            Some(export) => Some(engine.publish(export, before_export, held).await?),
+            Some(export) => {
+                self.in_flight.begin_push(BTreeMap::new(), true)?;
+                Some(engine.publish(export, before_export, held).await?)
+            }
             None => None,
         };
         if let Some(published) = &published {
             commit.apply(vec![Change::Upsert(published.entry.clone())]).await?;
             report.exported = true;
         }
-        let has_met_others = commit.has_met_others();
+        let has_met_others = commit.has_met_others() || self.is_lacking;
         plan.deletes.retain(|path, _| !commit.names(path));
         commit.finish(engine.parts.clock.now()).await?;
+        let is_exported = published.is_some();
         if let Some(published) = published {
             self.record_export(published)?;
         }
@@ -91,7 +100,7 @@ impl Session<'_> {
         self.uploaded.forget(|path| plan.settles(path));
         held.check()?;
         let left = self.delete_unnamed(&mut plan, held, report).await;
-        self.in_flight.end_push(|path| left.contains(path) || !plan.settles(path))?;
+        self.in_flight.end_push(|path| left.contains(path) || !plan.settles(path), is_exported)?;
         Ok(match (plan.is_partial, has_met_others) {
             (true, _) => Committed::Partly,
             (false, true) => Committed::Overtaken,

@@ -86,7 +86,7 @@ impl Session<'_> {
             }
         } else {
             self.record_verified(&plan)?;
-            self.in_flight.end_push(|_| false)?;
+            self.in_flight.end_push(|_| false, false)?;
             self.uploaded.clear()?;
         }
         self.engine.parts.watermark.clear(mark)?;

@@ -110,3 +110,70 @@ fn a_published_catalog_shows_only_what_the_datastore_holds() {
     assert_eq!(during, (vec!["state".to_owned()], vec![("state".to_owned(), 1)]));
     assert_eq!(world.exported_latest("infra"), [("later".to_owned(), 1), ("state".to_owned(), 2)]);
 }
+
+#[test]
+fn a_catalog_whose_publisher_failed_is_published_again_though_its_rows_are_as_before() {
+    let world = World::namespaced();
+    let writer = world.machine("infra", "writer");
+    writer.put("vpc", "first", "1");
+    writer.push();
+    writer.put("vpc", "second", "2");
+    world.fail_writes_of("_index/_root.json");
+    writer.try_push().expect_err("the shard of the catalog is not written");
+    assert_eq!(world.exported_names("infra"), ["first", "second"]);
+    world.heal();
+
+    writer.delete("vpc", "second");
+    writer.push();
+
+    assert_eq!(world.exported_names("infra"), ["first"]);
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
+fn a_catalog_lacks_no_version_that_arrives_while_another_is_saved_in_its_place() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "first", "x");
+    one.push();
+    other.pull();
+    one.put("vpc", "state", "theirs");
+    one.push();
+    let theirs = world.exported_ids("infra");
+    other.put("vpc", "more", "x");
+    let saver = other.clone();
+    world.before_read_of("/state/1/metadata.yaml", move || drop(saver.put("vpc", "state", "ours")));
+
+    other.export();
+    let meanwhile = world.exported_ids("infra");
+    other.push();
+
+    assert!(theirs.iter().all(|id| meanwhile.contains(id)), "{theirs:?} {meanwhile:?}");
+    let latest = [("first", 1), ("more", 1), ("state", 2)].map(|(name, version)| (name.to_owned(), version));
+    assert_eq!(world.exported_latest("infra"), latest);
+}
+
+#[test]
+fn a_version_with_the_content_of_the_one_it_replaces_is_shown_when_it_is_published() {
+    let world = World::namespaced();
+    let (one, other) = (world.machine("infra", "one"), world.machine("infra", "other"));
+    one.put("vpc", "kept", "x");
+    one.put("vpc", "state", "same");
+    one.push();
+    other.pull();
+    other.change("files/x", "x");
+    let saver = other.clone();
+    world.before_write_of("files/x", move || {
+        saver.delete("vpc", "state");
+        saver.put("vpc", "state", "same");
+    });
+
+    other.push();
+    let while_replaced = world.exported_ids("infra");
+    other.push();
+
+    let rows = other.rows(Some("infra"));
+    let ours = rows.iter().find(|row| row.data_name == "state").expect("saved");
+    assert!(!while_replaced.contains(&ours.id), "{while_replaced:?}");
+    assert!(world.exported_ids("infra").contains(&ours.id));
+}

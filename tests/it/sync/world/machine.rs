@@ -230,6 +230,11 @@ impl Machine {
         self.try_push().expect("pushed")
     }
 
+    /// Publishes the catalog and nothing else.
+    pub(crate) fn export(&self) {
+        wait(self.engine.export_catalog(&SyncOptions::default())).expect("published");
+    }
+
     pub(crate) fn try_push(&self) -> Result<PushReport, SyncError> {
         wait(self.engine.push_changed(&SyncOptions::default()))
     }

@@ -238,6 +238,12 @@ impl World {
         names
     }
 
+    /// The ids of the versions that the published catalog shows.
+    pub(crate) fn exported_ids(&self, namespace: &str) -> Vec<String> {
+        let export = self.json(&format!("{namespace}/.catalog-export.json"));
+        export.as_array().expect("rows").iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
     /// The published rows that are the latest of their names.
     pub(crate) fn exported_latest(&self, namespace: &str) -> Vec<(String, u64)> {
         let export = self.json(&format!("{namespace}/.catalog-export.json"));
