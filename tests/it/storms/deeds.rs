@@ -178,6 +178,9 @@ impl Doer<'_> {
     fn remove(&mut self, machine: &Machine) {
         let path = self.any_file();
         let Some(before) = machine.file(&path) else { return };
+        if machine.is_fetching(&path) {
+            self.oracle.may_return(&machine.namespace, path.as_str(), &before);
+        }
         self.announce(machine, &path);
         fsutil::remove_file(&path.under(machine.root())).expect("removed");
         self.note(machine, &format!("removes {path}"));

@@ -94,6 +94,12 @@ impl Machine {
         has("_index/_meta.json") || has(".datastore-index.json")
     }
 
+    /// Whether a pull was about to fetch a file, and may not have recorded it.
+    pub(crate) fn is_fetching(&self, path: &RelPath) -> bool {
+        let notes = fsutil::read_text_if_exists(&self.home.join("state/pulling.json"), BYTES_MAX).expect("notes");
+        notes.is_some_and(|notes| notes.contains(path.as_str()))
+    }
+
     /// Returns every version in the tree.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let mut seen = Vec::new();

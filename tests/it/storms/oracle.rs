@@ -164,6 +164,14 @@ impl Oracle {
         }
     }
 
+    /// A file is deleted that a pull was fetching: should that pull not live to record it, the next one takes it for one that
+    /// never arrived.
+    pub(crate) fn may_return(&self, namespace: &str, path: &str, content: &str) {
+        let mut books = self.books();
+        let rewrites = books.entry(namespace.to_owned()).or_default().files.entry(path.to_owned()).or_default();
+        rewrites.untold.insert(content.to_owned());
+    }
+
     /// A push of a machine may have published these files of its without saying so.
     pub(crate) fn not_told(&self, (who, namespace): (Who, &str), files: &BTreeMap<String, String>) {
         let mut books = self.books();
