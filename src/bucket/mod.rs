@@ -76,6 +76,9 @@ pub enum PutMode {
     Update(Version),
 }
 
+/// Why a store refuses a long key.
+const KEY_TOO_LONG: &str = "with its namespace and the datastore's prefix, its name is longer than 1024 bytes";
+
 /// What to write.
 #[derive(Clone, Debug)]
 pub enum Body {
@@ -189,6 +192,12 @@ pub trait Bucket: Send + Sync + fmt::Debug {
 
     /// Copies an object on the store's side, overwriting `target`.
     async fn copy(&self, source: &RelPath, target: &RelPath) -> Result<Version, BucketError>;
+
+    /// Says why no object of this store can have a key, `None` if one can. Asks nobody.
+    fn refuses(&self, key: &str) -> Option<&'static str> {
+        let _ = key;
+        None
+    }
 
     /// Returns the address of a key for messages: `s3://bucket/prefix/key`, `/srv/swamp/key`.
     fn locate(&self, key: &str) -> String;

@@ -4,10 +4,11 @@
 
 use async_trait::async_trait;
 
-use crate::path::RelPath;
+use crate::path::{PATH_BYTES_MAX, RelPath};
 
 use super::{
-    Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket, Version,
+    Body, Bucket, BucketError, GetOptions, KEY_TOO_LONG, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket,
+    Version,
 };
 
 /// A bucket that puts a path before every key and takes it off every result.
@@ -84,6 +85,11 @@ impl Bucket for Prefixed {
 
     async fn copy(&self, source: &RelPath, target: &RelPath) -> Result<Version, BucketError> {
         self.inner.copy(&self.outer("copy", source)?, &self.outer("write", target)?).await
+    }
+
+    fn refuses(&self, key: &str) -> Option<&'static str> {
+        let outer = format!("{}/{key}", self.prefix);
+        if outer.len() > PATH_BYTES_MAX { Some(KEY_TOO_LONG) } else { self.inner.refuses(&outer) }
     }
 
     fn locate(&self, key: &str) -> String {

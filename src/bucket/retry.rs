@@ -131,6 +131,10 @@ impl Bucket for Retry {
         self.policy.run(|| self.inner.copy(source, target)).await.result
     }
 
+    fn refuses(&self, key: &str) -> Option<&'static str> {
+        self.inner.refuses(key)
+    }
+
     fn locate(&self, key: &str) -> String {
         self.inner.locate(key)
     }

@@ -24,10 +24,11 @@ use tokio::sync::OnceCell;
 
 use super::retry::{Policy, Retry};
 use super::{
-    Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket, Version,
+    Body, Bucket, BucketError, GetOptions, KEY_TOO_LONG, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket,
+    Version,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::path::RelPath;
+use crate::path::{PATH_BYTES_MAX, RelPath};
 use client::Clients;
 
 pub use config::{Credentials, GcsConfig, REQUEST_TIMEOUT_DEFAULT};
@@ -145,6 +146,13 @@ impl Bucket for GcsBucket {
             // A large copy takes several calls, each of which goes on where the one before ended.
             request = request.set_rewrite_token(answer.rewrite_token);
         }
+    }
+
+    fn refuses(&self, key: &str) -> Option<&'static str> {
+        if key.contains(['\r', '\n']) {
+            return Some("Google Cloud Storage takes no names with line breaks");
+        }
+        (self.store.full_key(key).len() > PATH_BYTES_MAX).then_some(KEY_TOO_LONG)
     }
 
     fn locate(&self, key: &str) -> String {

@@ -22,10 +22,11 @@ use aws_sdk_s3::primitives::DateTime;
 
 use super::retry::{Policy, Retry};
 use super::{
-    Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket, Version,
+    Body, Bucket, BucketError, GetOptions, KEY_TOO_LONG, ListOptions, Object, ObjectMeta, Page, PutMode, SharedBucket,
+    Version,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::path::RelPath;
+use crate::path::{PATH_BYTES_MAX, RelPath};
 use put::required_version;
 
 pub use config::{Checksums, Credentials, REQUEST_TIMEOUT_DEFAULT, S3Config};
@@ -136,6 +137,10 @@ impl Bucket for S3Bucket {
         let sent = request.copy_source(copy_source).customize().config_override(time).send().await;
         let output = sent.map_err(store.failed("copy", source.as_str()))?;
         required_version(target, output.copy_object_result().and_then(|result| result.e_tag()))
+    }
+
+    fn refuses(&self, key: &str) -> Option<&'static str> {
+        (self.store.full_key(key).len() > PATH_BYTES_MAX).then_some(KEY_TOO_LONG)
     }
 
     fn locate(&self, key: &str) -> String {

@@ -63,13 +63,18 @@ impl Session<'_> {
         let mut plan = PushPlan::default();
         let mut by_shard: BTreeMap<ShardId, BTreeSet<RelPath>> = BTreeMap::new();
         let mut strays = Vec::new();
-        let mut found = |path: RelPath| match (boundary::crossing(&path), self.mirror.shard_of(&path)) {
-            (Crossing::Internal, _) | (_, None) if boundary::crossing(&path) == Crossing::Internal => {}
-            (Crossing::Stray(reason), _) => strays.push(Stray { path, reason }),
-            (_, Some(shard)) => {
-                by_shard.entry(shard).or_default().insert(path);
+        let scope = &self.engine.scope;
+        let mut found = |path: RelPath| match boundary::crossing(&path) {
+            Crossing::Internal => {}
+            Crossing::Stray(reason) => strays.push(Stray { path, reason }),
+            Crossing::Immutable | Crossing::Mutable => {
+                match (scope.refuses(path.as_str()), self.mirror.shard_of(&path)) {
+                    // It must not keep the others from being sent.
+                    (Some(reason), _) => strays.push(Stray { path, reason }),
+                    (None, Some(shard)) => drop(by_shard.entry(shard).or_default().insert(path)),
+                    (None, None) => {}
+                }
             }
-            (_, None) => {}
         };
         let root = &self.engine.places.root;
         let mut odd = |reason| warn!(reason, "file name cannot be a key");

@@ -250,3 +250,17 @@ async fn a_store_that_ignores_conditions_is_found_out() {
     assert_eq!(found, Conditions { create: false, update: false });
     assert_eq!(server.keys(""), [""; 0]);
 }
+
+#[tokio::test]
+async fn names_that_the_store_does_not_take_are_told_without_asking_it() {
+    let (server, bucket) = start();
+
+    for taken in ["a", "a b/ü", "tab\t"] {
+        assert_eq!(bucket.refuses(taken), None, "{taken:?}");
+    }
+    for refused in ["a\nb", "a\r", &"x".repeat(1025)] {
+        assert!(bucket.refuses(refused).is_some(), "{refused:?}");
+    }
+
+    assert!(server.requests().is_empty());
+}

@@ -95,3 +95,30 @@ fn sizes_that_no_files_can_have_are_no_sum() {
 
     assert!(reader.tree().contains_key("files/b"));
 }
+
+#[test]
+fn what_the_store_cannot_hold_is_told_and_keeps_nothing_else() {
+    let world = World::namespaced();
+    let (writer, reader) = (world.machine("infra", "writer"), world.machine("infra", "reader"));
+    world.refuse("odd");
+    writer.change("files/odd", "x");
+    writer.change("files/even", "x");
+    writer.put("vpc", "odd-data", "1");
+    writer.put("vpc", "data", "1");
+
+    let report = writer.push();
+
+    let told: Vec<&str> = report.strays.iter().map(|stray| stray.path.as_str()).collect();
+    assert_eq!(told.iter().filter(|path| path.contains("odd-data")).count(), 3, "{told:?}");
+    assert!(told.contains(&"files/odd"));
+    reader.pull();
+    assert!(reader.tree().contains_key("files/even") && !reader.tree().contains_key("files/odd"));
+    assert_eq!(reader.names(), ["data"]);
+    let export = world.object("infra/.catalog-export.json").expect("published");
+    assert!(!String::from_utf8_lossy(&export).contains("odd-data"));
+    world.refuse("nothing at all");
+    writer.mark_everything();
+    writer.push();
+    reader.pull();
+    assert_eq!(reader.tree(), writer.tree());
+}

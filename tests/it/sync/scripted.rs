@@ -21,6 +21,7 @@ struct Script {
     hang_at: Option<u64>,
     fail_writes_of: Option<String>,
     denied: Option<String>,
+    refused: Option<String>,
     before_write: Option<(String, Hook)>,
     before_read: Option<(String, Hook)>,
     /// What listings go on to show.
@@ -85,6 +86,11 @@ impl Scripted {
 
     pub(crate) fn deny(&self, key: &str) {
         self.script().denied = Some(key.to_owned());
+    }
+
+    /// Takes no keys with this part.
+    pub(crate) fn refuse(&self, part: &str) {
+        self.script().refused = Some(part.to_owned());
     }
 
     pub(crate) fn before_write_of(&self, part: &str, hook: Hook) {
@@ -198,6 +204,10 @@ impl Bucket for Scripted {
         let admitted = self.admit("copy", target.as_str(), true)?;
         let version = self.inner.copy(source, target).await?;
         self.reply(admitted, "copy", target.as_str(), version).await
+    }
+
+    fn refuses(&self, key: &str) -> Option<&'static str> {
+        self.script().refused.as_ref().filter(|part| key.contains(part.as_str())).map(|_| "the script says so")
     }
 
     fn locate(&self, key: &str) -> String {

@@ -134,6 +134,10 @@ impl World {
         self.scripted.deny(key);
     }
 
+    pub(crate) fn refuse(&self, part: &str) {
+        self.scripted.refuse(part);
+    }
+
     pub(crate) fn before_write_of(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
         self.scripted.before_write_of(part, Box::new(hook));
     }
@@ -203,7 +207,7 @@ impl World {
         self.delete_where(|key| key.starts_with(&format!("{namespace}/_index/")));
     }
 
-    fn object(&self, key: &str) -> Option<Vec<u8>> {
+    pub(crate) fn object(&self, key: &str) -> Option<Vec<u8>> {
         wait(read_if_exists(&*self.memory, &path(key), BYTES_MAX)).expect("read").map(|(_, bytes)| bytes.to_vec())
     }
 
