@@ -17,29 +17,43 @@ pub enum Outage {
     Failing,
 }
 
-/// A cause that says which outage it is, and otherwise shows itself.
+/// A cause that says which outage it is, and where, or otherwise shows itself.
 #[derive(Debug)]
 struct Explained {
     outage: Outage,
+    address: Option<String>,
     cause: Source,
 }
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause.fmt(f)
+        match (&self.address, self.outage) {
+            (Some(address), Outage::Unreachable) => write!(f, "{address} cannot be reached"),
+            (Some(address), Outage::TimedOut) => write!(f, "{address} does not answer in time"),
+            (Some(address), Outage::Failing) => write!(f, "{address} fails"),
+            (None, _) => self.cause.fmt(f),
+        }
     }
 }
 
 impl Error for Explained {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.source()
+        match self.address {
+            Some(_) => Some(&*self.cause),
+            None => self.cause.source(),
+        }
     }
 }
 
 impl Outage {
     /// Returns `cause` as the cause of this outage.
     pub(super) fn caused_by(self, cause: Source) -> Source {
-        Box::new(Explained { outage: self, cause })
+        Box::new(Explained { outage: self, address: None, cause })
+    }
+
+    /// Returns `cause` as the cause of this outage of the store at `address`.
+    pub(super) fn at(self, address: impl Into<String>, cause: Source) -> Source {
+        Box::new(Explained { outage: self, address: Some(address.into()), cause })
     }
 
     fn of(error: &(dyn Error + 'static)) -> Option<Self> {

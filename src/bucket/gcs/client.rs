@@ -65,7 +65,7 @@ impl Store {
         match tokio::time::timeout(limit, request).await {
             Ok(answer) => answer.map_err(|error| self.meaning(operation, key, error)),
             Err(elapsed) => {
-                let source = Outage::TimedOut.caused_by(elapsed.into());
+                let source = Outage::TimedOut.at(self.address(), elapsed.into());
                 Err(BucketError::Unavailable { operation, key: key.to_owned(), source })
             }
         }
@@ -76,8 +76,13 @@ impl Store {
         format!("gs://{}", self.config.bucket)
     }
 
+    /// Returns where requests go, for messages.
+    pub(super) fn address(&self) -> &str {
+        self.config.endpoint.as_deref().unwrap_or("Google Cloud Storage")
+    }
+
     pub(super) fn late(&self, operation: &'static str, elapsed: tokio::time::error::Elapsed) -> BucketError {
-        let source = Outage::TimedOut.caused_by(elapsed.into());
+        let source = Outage::TimedOut.at(self.address(), elapsed.into());
         BucketError::Unavailable { operation, key: self.location(), source }
     }
 }

@@ -90,7 +90,7 @@ impl Store {
             return BucketError::Invalid { operation, key, source: error.into() };
         }
         let outage = if error.is_timeout() { Outage::TimedOut } else { Outage::Unreachable };
-        BucketError::Unavailable { operation, key, source: outage.caused_by(error.into()) }
+        BucketError::Unavailable { operation, key, source: outage.at(self.address(), error.into()) }
     }
 
     fn refusal(&self, operation: &'static str, key: String, reply: Reply) -> BucketError {

@@ -82,7 +82,7 @@ async fn resumable(store: &Store, key: &RelPath, upload: Upload, mode: &PutMode)
         request.with_retry_policy(RetryableErrors.with_attempt_limit(ATTEMPTS_MAX)).with_backoff_policy(delays);
     let idle_max = store.timeout() * LONG_REQUEST_FACTOR;
     let sent = progress.watch(idle_max, request.send_unbuffered().boxed()).await.map_err(|elapsed| {
-        let source = Outage::TimedOut.caused_by(elapsed.into());
+        let source = Outage::TimedOut.at(store.address(), elapsed.into());
         BucketError::Unavailable { operation: "write", key: key.to_string(), source }
     })?;
     version_of(key, &sent.map_err(|error| store.meaning("write", key.as_str(), error))?)

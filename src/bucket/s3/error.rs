@@ -118,7 +118,7 @@ impl Store {
             None => {}
         }
         let outage = if is_late(&error) { Outage::TimedOut } else { Outage::Unreachable };
-        BucketError::Unavailable { operation, key, source: outage.caused_by(unwrapped(error)) }
+        BucketError::Unavailable { operation, key, source: outage.at(&*self.address, unwrapped(error)) }
     }
 
     fn refusal(&self, operation: &'static str, key: String, reply: Reply) -> BucketError {

@@ -46,6 +46,8 @@ struct Store {
     bucket: String,
     prefix: String,
     profile: Option<String>,
+    /// Where requests go, for messages.
+    address: String,
     timeout: Duration,
     policy: Policy,
 }
@@ -65,8 +67,11 @@ pub async fn open(config: &S3Config, clock: Arc<dyn Clock>) -> Result<SharedBuck
 impl S3Bucket {
     /// Opens a bucket. Asks nothing of the bucket itself, though perhaps the machine for its region.
     pub async fn open(config: &S3Config, clock: Arc<dyn Clock>) -> Result<Self, BucketError> {
+        let client = config.connect().await?;
+        let region = client.config().region().map_or("an unknown region", |region| region.as_ref());
         let store = Store {
-            client: config.connect().await?,
+            address: config.endpoint.clone().unwrap_or_else(|| format!("S3 in {region}")),
+            client,
             bucket: config.bucket.clone(),
             prefix: config.prefix.clone(),
             profile: config.profile.clone(),
