@@ -51,11 +51,13 @@ struct Pulled {
 pub(crate) async fn run(command: CatalogCommand, context: &Context) -> Outcome {
     let CatalogCommand::Pull(arguments) = command;
     let repo = context.repo()?;
+    let asked_for = arguments.namespaces.clone();
     let outcomes = match Live::find(&repo, None, context).await? {
         Some(live) => live.pull_catalogs(arguments.namespaces).await?,
         None => pull(arguments.namespaces, &repo, context).await?,
     };
     let mut shown = Shown { pulled: Vec::new(), skipped: Vec::new(), total_rows: 0 };
+    let mut unpublished = Vec::new();
     for outcome in outcomes {
         match outcome {
             CatalogOutcome::Rows { namespace, rows, refused, refused_first, is_unchanged } => {
@@ -67,9 +69,18 @@ pub(crate) async fn run(command: CatalogCommand, context: &Context) -> Outcome {
                 shown.pulled.push(Pulled { namespace, rows, refused, unchanged: is_unchanged });
             }
             CatalogOutcome::Skipped { namespace } => {
-                warn!(%namespace, "namespace has published no catalog");
                 shown.skipped.push(namespace.to_string());
+                unpublished.push(namespace);
             }
+        }
+    }
+    let unknown = unknown(&unpublished, &asked_for, &repo).await?;
+    for namespace in &unpublished {
+        // No failure, for scripts written for the existing swamp.
+        if unknown.contains(namespace) {
+            warn!(%namespace, "there is no such namespace, `swamp datastore namespace list` shows all");
+        } else {
+            warn!(%namespace, "namespace has published no catalog");
         }
     }
     context.output.emit(&shown, |shown| {
@@ -80,6 +91,16 @@ pub(crate) async fn run(command: CatalogCommand, context: &Context) -> Outcome {
         let rows: Vec<_> = rows.collect();
         if rows.is_empty() { "no catalogs\n".to_owned() } else { table(["namespace", "rows", "refused", ""], &rows) }
     })
+}
+
+/// Returns which of the namespaces that were asked for are not in the datastore.
+async fn unknown(unpublished: &[Namespace], asked_for: &[Namespace], repo: &Repo) -> Result<Vec<Namespace>, Failed> {
+    if asked_for.is_empty() || unpublished.is_empty() {
+        return Ok(Vec::new());
+    }
+    let registered = repo.namespaces().await?;
+    let is_unknown = |namespace: &&Namespace| registered.iter().all(|registered| registered.namespace != **namespace);
+    Ok(unpublished.iter().filter(is_unknown).cloned().collect())
 }
 
 /// Does it ourselves.

@@ -5,7 +5,8 @@ use swamp_uat::{Scene, files_containing, on_every_backend};
 on_every_backend!(
     foreign_content_is_read_and_leaves_no_trace,
     foreign_data_is_read_only,
-    a_foreign_model_needs_its_namespace
+    a_foreign_model_needs_its_namespace,
+    a_namespace_that_does_not_exist_is_told_from_one_without_a_catalog
 );
 
 /// Bytes that occur nowhere else.
@@ -55,5 +56,21 @@ fn a_foreign_model_needs_its_namespace(scene: &Scene) {
     reader.ok(&["datastore", "catalog", "pull"]);
 
     assert_eq!(reader.get("vault", "motd"), b"ours");
+    assert_eq!(reader.get("security:vault", "motd"), b"theirs");
+}
+
+fn a_namespace_that_does_not_exist_is_told_from_one_without_a_catalog(scene: &Scene) {
+    let reader = scene.repository("ana", "infra");
+    let owner = scene.repository("ben", "security");
+    owner.put("vault", "motd", b"theirs");
+    owner.push();
+    scene.repository("eve", "empty");
+
+    let pulled = reader.ok(&["datastore", "catalog", "pull", "--namespaces", "security,empty,secruity"]);
+
+    let told = |about: &str| pulled.stderr.lines().find(|line| line.contains(about)).unwrap_or_default().to_owned();
+    assert!(told("secruity").contains("there is no such namespace"), "{}", pulled.stderr);
+    // In a directory its tree tells that there is nothing.
+    assert!(!scene.is_remote() || told("empty").contains("has published no catalog"), "{}", pulled.stderr);
     assert_eq!(reader.get("security:vault", "motd"), b"theirs");
 }
