@@ -15,6 +15,8 @@ pub enum QueryError {
     Invalid { complaint: Complaint },
     #[error("{message}")]
     Evaluation { message: String, hint: Option<&'static str> },
+    #[error("{message}")]
+    Unfetched { message: String, why: Unfetched },
     #[error("{skipped}")]
     Skipped { skipped: Skipped },
     #[error("{incomplete}")]
@@ -36,6 +38,7 @@ impl Failure for QueryError {
                 Kind::Invalid
             }
             Self::Incomplete { incomplete } => incomplete.first.1.kind,
+            Self::Unfetched { why, .. } => why.kind,
             Self::Interrupted | Self::Thread { .. } => Kind::Unavailable,
             Self::Catalog(error) => error.kind(),
         }
@@ -50,6 +53,7 @@ impl Failure for QueryError {
             }
             Self::Catalog(error) => error.hint(),
             Self::Incomplete { incomplete } => incomplete.first.1.hint.clone(),
+            Self::Unfetched { why, .. } => why.hint.clone(),
             Self::Evaluation { hint, .. } => hint.map(str::to_owned),
             Self::Interrupted | Self::Exhausted { .. } | Self::Thread { .. } => None,
         }

@@ -47,13 +47,16 @@ pub fn evaluate(source: &str, around: Surroundings<'_>, interrupt: &Interrupt) -
         let contents = Cached::new(around.contents);
         let access = Access::new(around.catalog, &contents, around.own);
         let names = Names { data: Data::new(&access) };
-        program.evaluate(&names, json::produced)?.map_err(|reason| failure(reason, access.missed()))
+        program.evaluate(&names, json::produced)?.map_err(|reason| failure(reason, &access))
     })
 }
 
-fn failure(reason: Reason, missed: Option<&str>) -> QueryError {
+fn failure(reason: Reason, access: &Access<'_>) -> QueryError {
     let Reason { message, cause } = reason;
-    match missed.filter(|_| cause == Cause::Null) {
+    if let Some(why) = access.unfetched().filter(|why| message.contains(&why.reason)) {
+        return QueryError::Unfetched { message, why: why.clone() };
+    }
+    match access.missed().filter(|_| cause == Cause::Null) {
         None => QueryError::Evaluation { message, hint: cause.hint() },
         Some(call) => {
             let hint = "check the model and the name, or write `.?attributes` where nothing may be found";

@@ -15,7 +15,7 @@ use cel::common::types::{CelList, CelNull, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
 use super::budget::pay;
-use super::content::Contents;
+use super::content::{Contents, Unfetched};
 use super::json::from_val;
 use crate::catalog::Catalog;
 use crate::namespace::Namespace;
@@ -30,16 +30,23 @@ pub(super) struct Access<'a> {
     own: Option<&'a Namespace>,
     /// The first call that found nothing, in words.
     missed: OnceLock<String>,
+    /// Why the first content that was named could not be fetched.
+    unfetched: OnceLock<Unfetched>,
 }
 
 impl<'a> Access<'a> {
     pub(super) fn new(catalog: &'a Catalog, contents: &'a dyn Contents, own: Option<&'a Namespace>) -> Self {
-        Self { catalog, contents, own, missed: OnceLock::new() }
+        Self { catalog, contents, own, missed: OnceLock::new(), unfetched: OnceLock::new() }
     }
 
     /// Returns the first call that found nothing.
     pub(super) fn missed(&self) -> Option<&str> {
         self.missed.get().map(String::as_str)
+    }
+
+    /// Returns why the first content that was named could not be fetched.
+    pub(super) fn unfetched(&self) -> Option<&Unfetched> {
+        self.unfetched.get()
     }
 
     fn miss(&self, name: &str, arguments: &[&dyn Val]) {

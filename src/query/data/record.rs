@@ -98,7 +98,11 @@ impl<'a> Record<'a> {
             member.decoded.get_or_init(|| match content {
                 Ok(Some(bytes)) => Ok(Decoded::new(form, &bytes)),
                 Ok(None) => Err("its content is missing".to_owned()),
-                Err(why) => Err(format!("its content cannot be fetched: {}", why.reason)),
+                Err(why) => {
+                    let reason = format!("its content cannot be fetched: {}", why.reason);
+                    self.access.unfetched.get_or_init(|| why);
+                    Err(reason)
+                }
             });
         }
     }

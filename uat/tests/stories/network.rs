@@ -154,7 +154,7 @@ fn a_catalog_pull_whose_network_goes_keeps_the_rows_it_had(scene: &Scene) {
 
 fn foreign_content_without_a_network_is_an_error_and_comes_later(scene: &Scene) {
     let (reader, owner) = (scene.repository("ana", "infra"), scene.repository("ben", "security"));
-    owner.put("vault", "motd", b"theirs");
+    owner.put_with("vault", "motd", b"theirs", &["--content-type", "text/plain"]);
     owner.push();
     reader.ok(&["datastore", "catalog", "pull"]);
     let get = ["data", "get", "security:vault", "motd"];
@@ -164,10 +164,11 @@ fn foreign_content_without_a_network_is_an_error_and_comes_later(scene: &Scene) 
         cut_off(scene, &reader, &get, Fault::TruncatedBody, point);
     }
     let mount = Mounted::new(&reader, &["--no-push"]);
-    let (theirs, ours) = ("security/models/vault/motd", "infra/files/ours");
+    let (theirs, ours) = ("security/models/vault/motd.txt", "infra/files/ours");
 
     scene.datastore().server().faults(Rule::new(Fault::Reset));
     let refused = fs::read(mount.path(theirs)).expect_err("there is no network");
+    let evaluated = reader.error(75, &["eval", "data.latest(\"security:vault\", \"motd\").content"]);
     fs::create_dir_all(mount.path("infra/files")).expect("the own namespace is writable");
     fs::write(mount.path(ours), b"written offline").expect("the own namespace is writable");
     let told = mount.report("errors");
@@ -175,6 +176,8 @@ fn foreign_content_without_a_network_is_an_error_and_comes_later(scene: &Scene) 
     mount.wait_until("the content comes back", || fs::read(mount.path(theirs)).is_ok_and(|bytes| bytes == b"theirs"));
 
     assert_eq!(refused.kind(), ErrorKind::HostUnreachable, "{refused}");
+    assert_eq!(evaluated["code"], "unavailable");
+    assert!(evaluated["error"].to_string().contains("cannot be reached"), "{evaluated}");
     assert!(told.contains("motd"), "{told}");
     assert_eq!(mount.read(ours), b"written offline");
 }
