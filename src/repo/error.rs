@@ -1,6 +1,7 @@
 //! What can go wrong with a repository: the union of the modules it wires.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::bucket::BucketError;
 use crate::catalog::CatalogError;
@@ -38,6 +39,8 @@ pub enum RepoError {
     DirectoryMissing { directory: PathBuf },
     #[error("datastore `{location}` does not answer")]
     Unreachable { location: String, source: BucketError },
+    #[error("datastore `{location}` has not answered for {waited:?}")]
+    Silent { location: String, waited: Duration },
     #[error("the namespace is `{namespace}` already")]
     NamespaceUnchanged { namespace: Namespace },
     #[error("no namespace is set")]
@@ -105,7 +108,7 @@ impl Failure for RepoError {
             Self::Definition(source) => source.kind(),
             Self::Sync(source) => source.kind(),
             Self::Path(source) => source.kind(),
-            Self::Background(_) => Kind::Unavailable,
+            Self::Silent { .. } | Self::Background(_) => Kind::Unavailable,
             Self::Collisions(source) => source.kind(),
         }
     }
@@ -136,6 +139,7 @@ impl Failure for RepoError {
             }
             Self::DirectoryMissing { .. } => Some("make it, mount it, or correct `datastore.path`".to_owned()),
             Self::Unreachable { source, .. } => source.hint(),
+            Self::Silent { .. } => Some("check the network and the endpoint, then try again".to_owned()),
             Self::NamespaceUnchanged { .. } | Self::Background(_) => None,
             Self::NoNamespace => Some("set one with `swamp datastore namespace set <NAME>`".to_owned()),
             Self::Shared { .. } => Some(

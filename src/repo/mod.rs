@@ -10,6 +10,7 @@ mod error;
 mod init;
 mod marker;
 pub mod migration;
+mod models;
 mod namespaces;
 mod paths;
 mod place;

@@ -17,6 +17,7 @@ use swamp::data::store::{Content, Draft, Saved};
 use swamp::fsutil::{FileError, Staged};
 use swamp::path::RelPath;
 use swamp::repo::{Repo, relative};
+use tracing::warn;
 
 use super::model;
 use super::shape::Version;
@@ -76,7 +77,7 @@ struct Stored {
 pub(crate) async fn run(arguments: &PutArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
     let input = Input::open(arguments.file.as_deref(), context)?;
-    let model = find_or_define(&repo, arguments)?;
+    let model = find_or_define(&repo, arguments).await?;
     let artifact = model::artifact(&model, &arguments.name)?;
     let draft = draft(arguments, &model, repo.store().latest(&artifact)?.as_ref());
     let saved = Box::pin(save(&repo, artifact.clone(), draft, input, context)).await?;
@@ -108,12 +109,16 @@ async fn save(
     Ok(repo.changing_model(&model, &context.stop, work).await?)
 }
 
-fn find_or_define(repo: &Repo, arguments: &PutArguments) -> Result<Model, Failed> {
+async fn find_or_define(repo: &Repo, arguments: &PutArguments) -> Result<Model, Failed> {
     let reference = &arguments.model;
     if let Some(model) = model::resolve_to_change(repo, reference)? {
         return Ok(model);
     }
     let (_, name) = model::split(reference);
+    if let Err(error) = repo.adopt_definition(&arguments.model_type, name).await {
+        let error = &error as &dyn std::error::Error;
+        warn!(error, "cannot ask whether other machines have model `{name}`; if so, there will be two of that name");
+    }
     let definition = repo.store().define(&arguments.model_type, name)?.definition;
     Ok(Model {
         type_normalized: definition.model_type.as_str().to_owned(),

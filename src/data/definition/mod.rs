@@ -8,7 +8,7 @@
 mod find;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
@@ -108,16 +108,9 @@ impl Store {
             return Ok(Defined { definition, written: None });
         }
 
-        let place = self.definitions();
-        place.mark(&directory)?;
-        let target = path.under(&place.root);
-        let mut staged = Staged::new(&place.staging)?;
-        let text = definition_text(model_type, &id, name);
-        staged.file().write_all(text.as_bytes()).map_err(FileError::at("write", &target))?;
-        staged.file().sync_all().map_err(FileError::at("sync", &target))?;
-        if fsutil::install_new(&staged, &target)? {
-            // Again, now that it is there: a push in between found nothing and cleared the first mark.
-            place.mark(&directory)?;
+        let target = path.under(&self.definitions().root);
+        let staged = self.stage_definition(&definition_text(model_type, &id, name))?;
+        if self.install_definition(&staged, &directory, &target)? {
             let definition =
                 Definition { id: id.parse()?, name: name.to_owned(), model_type: model_type.clone(), path: target };
             return Ok(Defined { definition, written: Some(path) });
@@ -126,6 +119,37 @@ impl Store {
             Some(definition) => Ok(Defined { definition, written: None }),
             None => Err(DefinitionError::Foreign { name: name.to_owned(), path: target }),
         }
+    }
+
+    /// Takes over the automatic definition of a model that others wrote; returns false, and does nothing, if `text` is none of
+    /// this model, or there is one here.
+    pub fn adopt_definition(&self, model_type: &ModelType, name: &str, text: &str) -> Result<bool, DefinitionError> {
+        let Some(path) = definition_path(model_type, name) else { return Ok(false) };
+        let Some(directory) = path.parent() else { return Ok(false) };
+        let staged = self.stage_definition(text)?;
+        let found = read_definition(&self.auto_definitions(), staged.path(), name)?;
+        if !found.is_some_and(|found| found.name == name && found.model_type == *model_type) {
+            return Ok(false);
+        }
+        self.install_definition(&staged, &directory, &path.under(&self.definitions().root))
+    }
+
+    fn stage_definition(&self, text: &str) -> Result<Staged, FileError> {
+        let mut staged = Staged::new(&self.definitions().staging)?;
+        staged.file().write_all(text.as_bytes()).map_err(FileError::at("write", staged.path()))?;
+        staged.file().sync_all().map_err(FileError::at("sync", staged.path()))?;
+        Ok(staged)
+    }
+
+    fn install_definition(&self, staged: &Staged, directory: &RelPath, target: &Path) -> Result<bool, DefinitionError> {
+        let place = self.definitions();
+        place.mark(directory)?;
+        let is_new = fsutil::install_new(staged, target)?;
+        if is_new {
+            // Again, now that it is there: a push in between found nothing and cleared the first mark.
+            place.mark(directory)?;
+        }
+        Ok(is_new)
     }
 
     fn existing(&self, model_type: &ModelType, name: &str) -> Result<Option<Definition>, FileError> {
@@ -138,6 +162,11 @@ impl Store {
         let definitions = find_definitions(&[root])?;
         Ok(definitions.into_iter().find(|found| found.name == name && found.model_type == *model_type))
     }
+}
+
+/// Returns where in the datastore others have the automatic definition of a model, if its name tells.
+pub fn definition_path(model_type: &ModelType, name: &str) -> Option<RelPath> {
+    is_file_name(name).then(|| format!("{AUTO_DEFINITIONS_DIRECTORY}/{model_type}/{name}.yaml").parse().ok())?
 }
 
 /// Returns the document, shaped like those the existing swamp evaluates.

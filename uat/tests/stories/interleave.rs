@@ -7,6 +7,7 @@ use swamp_uat::{Repository, Scene, on_every_backend};
 on_every_backend!(
     writers_in_alternation_converge,
     writers_that_never_pulled_converge,
+    a_machine_that_never_pulled_writes_to_the_same_model,
     pushes_at_the_same_moment_both_land
 );
 
@@ -56,6 +57,18 @@ fn writers_in_alternation_converge(scene: &Scene) {
     }
 
     assert_converged(&ana, &ben, "result", &written);
+}
+
+fn a_machine_that_never_pulled_writes_to_the_same_model(scene: &Scene) {
+    let ana = scene.repository("ana", "infra");
+    let first = ana.put("probe", "result", b"first");
+    ana.push();
+    let ben = scene.machine("ben").clone_of(&ana);
+
+    let second = ben.put("probe", "result", b"second");
+
+    assert_eq!(second["modelId"], first["modelId"]);
+    assert_converged(&ana, &ben, "result", &["first".to_owned(), "second".to_owned()]);
 }
 
 fn writers_that_never_pulled_converge(scene: &Scene) {

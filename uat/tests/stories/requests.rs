@@ -7,6 +7,7 @@ on_every_server!(
     a_pull_with_nothing_to_do_costs_one_request,
     a_push_of_one_change_does_not_grow_with_the_namespace,
     reading_costs_no_request,
+    only_a_new_model_costs_a_put_a_request,
 );
 
 fn pushed(scene: &Scene) -> Repository {
@@ -62,4 +63,13 @@ fn reading_costs_no_request(scene: &Scene) {
     });
 
     assert_eq!(requests, 0);
+}
+
+fn only_a_new_model_costs_a_put_a_request(scene: &Scene) {
+    let writer = pushed(scene);
+
+    let new = scene.requests_of(|| drop(writer.put("another", "a", b"first")));
+    let known = scene.requests_of(|| drop(writer.put("another", "a", b"second")));
+
+    assert_eq!((new, known), (1, 0));
 }
