@@ -15,7 +15,7 @@ use super::model::{self, shown_name};
 use super::shape::ModelKeys;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::output::{Format, counted, human_size};
+use crate::cli::output::{Format, counted, human_size, plain};
 use crate::cli::report::{Failed, Outcome};
 
 /// Delete a data name, or one version of it
@@ -192,6 +192,7 @@ struct Collected {
     bytes_reclaimed: u64,
     dry_run: bool,
     expired_entries: Vec<ExpiredEntry>,
+    garbage_entries: Vec<GarbageEntry>,
     wal_pages_total: u64,
     wal_pages_checkpointed: u64,
 }
@@ -205,6 +206,16 @@ struct ExpiredEntry {
     data_name: String,
     reason: &'static str,
     version_count: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GarbageEntry {
+    #[serde(rename = "type")]
+    model_type: String,
+    model_id: String,
+    data_name: String,
+    versions: Vec<u64>,
 }
 
 pub(crate) async fn gc(arguments: &GcArguments, context: &Context) -> Outcome {
@@ -228,12 +239,19 @@ pub(crate) async fn gc(arguments: &GcArguments, context: &Context) -> Outcome {
         reason: expired.reason.as_str(),
         version_count: expired.version_count,
     });
+    let garbage = collected.garbage.iter().map(|garbage| GarbageEntry {
+        model_type: garbage.artifact.model_type().as_str().to_owned(),
+        model_id: garbage.artifact.model_id().as_str().to_owned(),
+        data_name: garbage.artifact.name().as_str().to_owned(),
+        versions: garbage.versions.iter().map(|version| version.get()).collect(),
+    });
     let shown = Collected {
         data_entries_expired: collected.expired.len(),
         versions_deleted: collected.garbage_versions(),
         bytes_reclaimed: collected.bytes(),
         dry_run: arguments.dry_run,
         expired_entries: entries.collect(),
+        garbage_entries: garbage.collect(),
         wal_pages_total: 0,
         wal_pages_checkpointed: 0,
     };
@@ -251,11 +269,13 @@ fn collected_text(shown: &Collected) -> String {
     );
     for entry in &shown.expired_entries {
         let ExpiredEntry { model_type, model_id, data_name, reason, .. } = entry;
-        text.push_str("  ");
-        text.push_str(&[model_type, model_id, data_name].map(String::as_str).join("/"));
-        text.push_str(": ");
-        text.push_str(reason);
-        text.push('\n');
+        let data = [model_type, model_id, data_name].map(String::as_str).join("/");
+        text.push_str(&["  ", &plain(&data), ": ", reason, "\n"].concat());
+    }
+    for GarbageEntry { model_type, model_id, data_name, versions } in &shown.garbage_entries {
+        let data = [model_type, model_id, data_name].map(String::as_str).join("/");
+        let versions: Vec<String> = versions.iter().map(u64::to_string).collect();
+        text.push_str(&["  ", &plain(&data), ": version ", &versions.join(", "), "\n"].concat());
     }
     text
 }

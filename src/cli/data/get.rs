@@ -47,7 +47,7 @@ pub(crate) struct GetArguments {
     /// Describe the version, without its content
     #[arg(long)]
     no_content: bool,
-    /// Write the content to this file
+    /// Write the content to this file; with `--json`, describe the version on standard output
     #[arg(short, long, value_name = "FILE", conflicts_with = "no_content")]
     output: Option<PathBuf>,
 }
@@ -67,7 +67,11 @@ pub(crate) async fn run(arguments: GetArguments, context: &Context) -> Outcome {
     }
     let mut content = open(&repo, &source, &version, context).await?;
     if let Some(target) = &arguments.output {
-        return save(&mut content, &context.environment.directory().join(target));
+        save(&mut content, &context.environment.directory().join(target))?;
+        return match context.output.format() {
+            Format::Human => Ok(()),
+            Format::Json => context.output.emit(&version, header),
+        };
     }
     match context.output.format() {
         Format::Human => content.copy_to_stdout(),
@@ -181,10 +185,18 @@ impl Content {
     }
 }
 
-/// Writes the content beside its target, then moves it there in one step.
+/// Writes the content beside its target, then moves it there in one step. A pipe or a device is written to, and a link
+/// followed.
 fn save(content: &mut Content, target: &Path) -> Outcome {
     use std::io::Write as _;
 
+    let real = target.canonicalize();
+    let target = real.as_deref().unwrap_or(target);
+    if target.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let mut file = File::options().write(true).open(target).map_err(FileError::at("write", target))?;
+        return content
+            .for_each_piece(&mut |piece| Ok(file.write_all(piece).map_err(FileError::at("write", target))?));
+    }
     let directory = target.parent().unwrap_or(Path::new("."));
     let mut staged = Staged::new(directory)?;
     content

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use serde::Serialize;
 use swamp::fsutil::{self, FileError};
 
 use super::failure::MountFailure;
+use crate::cli::context::Context;
 use crate::cli::report::{Failed, Outcome};
 
 /// This program, also if its file was replaced meanwhile.
@@ -16,9 +18,16 @@ pub(super) const PROGRAM: &str = "/proc/self/exe";
 /// What the process in the background writes when the mount answers.
 const READY: &[u8] = b"ready\n";
 
+/// A mount that answers.
+#[derive(Serialize)]
+struct Mounted {
+    mountpoint: PathBuf,
+    pid: u32,
+}
+
 /// Starts the mount in the background, with the arguments of this process; returns when it answers or has failed. What it
 /// has to say before that, it says on our stderr.
-pub(super) fn start() -> Outcome {
+pub(super) fn start(mountpoint: PathBuf, context: &Context) -> Outcome {
     let arguments = std::env::args_os().skip(1).map(|argument| match argument.to_str() {
         Some("--daemon") => "--detached".into(),
         _ => argument,
@@ -32,7 +41,9 @@ pub(super) fn start() -> Outcome {
         pipe.read_to_end(&mut told).map_err(failed())?;
     }
     if told == READY {
-        return Ok(());
+        let mounted = Mounted { mountpoint, pid: child.id() };
+        // A person has been told by the process itself.
+        return context.output.emit(&mounted, |_| String::new());
     }
     let status = child.wait().map_err(failed())?;
     Err(relayed(status))

@@ -57,7 +57,9 @@ impl Failure for MountFailure {
             Self::NotRemote { .. } => {
                 Some("nothing is lost; the next `swamp mount` or `swamp datastore sync` sends it".to_owned())
             }
-            Self::NotMounted { .. } => None,
+            Self::NotMounted { .. } => {
+                Some("`findmnt -t fuse.swamp` lists what is mounted; then `swamp unmount DIR`".to_owned())
+            }
             Self::Silent { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("it belongs to another user, who can run `swamp unmount`".to_owned())
             }

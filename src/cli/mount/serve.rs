@@ -73,7 +73,7 @@ enum End {
 pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome {
     if arguments.daemon {
         // Whatever can be refused is refused by the process in the background, in the same words.
-        return daemon::start();
+        return daemon::start(context.environment.directory().join(&arguments.mountpoint), context);
     }
     if arguments.detached {
         daemon::detach()?;

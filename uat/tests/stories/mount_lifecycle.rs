@@ -187,13 +187,14 @@ fn a_daemon_answers_when_the_command_returns(scene: &Scene) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("plain");
 
-    repository.ok(&["mount", path, "--daemon"]);
+    let mounted = repository.json(&["mount", path, "--daemon"]);
     let is_there = directory.path().join(".swamp/status.json").exists();
     fs::create_dir_all(directory.path().join("infra/files")).expect("own");
     fs::write(directory.path().join("infra/files/report.txt"), b"written").expect("own");
     repository.ok(&["unmount", path]);
 
     assert!(is_there);
+    assert_eq!(mounted["mountpoint"], path);
     assert!(!is_mounted(directory.path()));
     assert!(scene.datastore().objects().contains_key("infra/files/report.txt"));
 }
