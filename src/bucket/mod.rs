@@ -14,6 +14,7 @@ pub mod memory;
 mod outage;
 pub mod prefixed;
 pub mod probe;
+mod refusal;
 mod resume;
 pub mod retry;
 pub mod s3;

@@ -6,10 +6,8 @@ use google_cloud_gax::error::rpc::Code;
 use google_cloud_storage::Error;
 
 use super::{Credentials, Store};
+use crate::bucket::refusal::{Refusal, Refused, shown};
 use crate::bucket::{BucketError, Outage};
-
-/// Characters of a server's message that are shown.
-const MESSAGE_CHARS_MAX: usize = 256;
 
 /// A refusal as the server worded it.
 #[derive(Debug)]
@@ -24,24 +22,11 @@ impl fmt::Display for Reply {
         if self.message.is_empty() {
             return Ok(());
         }
-        write!(f, ": {}", self.message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())
+        write!(f, ": {}", shown(&self.message))
     }
 }
 
 impl std::error::Error for Reply {}
-
-/// What a refusal is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    KeyAbsent,
-    BucketAbsent,
-    NotModified,
-    Precondition,
-    Denied,
-    Busy,
-    Damaged,
-    Invalid,
-}
 
 fn classify(status: u16, message: &str) -> Refusal {
     match status {
@@ -94,22 +79,9 @@ impl Store {
     }
 
     fn refusal(&self, operation: &'static str, key: String, reply: Reply) -> BucketError {
-        match classify(reply.status, &reply.message) {
-            Refusal::KeyAbsent => BucketError::NotFound { key },
-            Refusal::NotModified => BucketError::NotModified { key },
-            Refusal::Precondition => BucketError::Precondition { key },
-            Refusal::Denied => BucketError::Denied { key, hint: Some(self.hint(reply.status)), source: reply.into() },
-            Refusal::Busy => {
-                let source = Outage::Failing.caused_by(reply.into());
-                BucketError::Unavailable { operation, key, source }
-            }
-            Refusal::Damaged => BucketError::Corrupt { key, source: reply.into() },
-            Refusal::Invalid => BucketError::Invalid { operation, key, source: reply.into() },
-            Refusal::BucketAbsent => {
-                let source = format!("there is no bucket `{}`", self.config.bucket).into();
-                BucketError::Invalid { operation, key, source }
-            }
-        }
+        let (status, refusal) = (reply.status, classify(reply.status, &reply.message));
+        let (bucket, hint) = (&*self.config.bucket, || self.hint(status));
+        refusal.of(Refused { operation, key, reply: reply.into(), bucket, hint })
     }
 
     /// Says what to do about credentials.
@@ -166,12 +138,5 @@ mod tests {
         assert_eq!(said(Code::ResourceExhausted), Refusal::Busy);
         assert_eq!(said(Code::Unavailable), Refusal::Busy);
         assert_eq!(said(Code::InvalidArgument), Refusal::Invalid);
-    }
-
-    #[test]
-    fn a_long_message_of_the_server_is_cut() {
-        let reply = Reply { status: 400, message: "x".repeat(10_000) };
-
-        assert_eq!(reply.to_string(), format!("HTTP 400: {}", "x".repeat(MESSAGE_CHARS_MAX)));
     }
 }

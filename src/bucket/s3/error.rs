@@ -8,10 +8,8 @@ use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
 
 use super::Store;
+use crate::bucket::refusal::{Refusal, Refused, shown};
 use crate::bucket::{BucketError, Outage, Source};
-
-/// Characters of a server's message that are shown.
-const MESSAGE_CHARS_MAX: usize = 256;
 
 /// A refusal as the server worded it.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ impl fmt::Display for Reply {
             write!(f, " {code}")?;
         }
         if let Some(message) = &self.message {
-            write!(f, ": {}", message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())?;
+            write!(f, ": {}", shown(message))?;
         }
         match &self.request_id {
             Some(request_id) => write!(f, " (request {request_id})"),
@@ -39,19 +37,6 @@ impl fmt::Display for Reply {
 }
 
 impl Error for Reply {}
-
-/// What a refusal is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    KeyAbsent,
-    BucketAbsent,
-    NotModified,
-    Precondition,
-    Denied,
-    Busy,
-    Damaged,
-    Invalid,
-}
 
 /// The code decides before the status: S3 has answers of status 200 and 400 that mean `Busy` or `Denied`.
 fn classify(status: u16, code: Option<&str>) -> Refusal {
@@ -122,25 +107,10 @@ impl Store {
     }
 
     fn refusal(&self, operation: &'static str, key: String, reply: Reply) -> BucketError {
-        match classify(reply.status, reply.code.as_deref()) {
-            Refusal::KeyAbsent => BucketError::NotFound { key },
-            Refusal::NotModified => BucketError::NotModified { key },
-            Refusal::Precondition => BucketError::Precondition { key },
-            Refusal::Denied => {
-                let hint = Some(self.hint(reply.status, reply.code.as_deref()));
-                BucketError::Denied { key, hint, source: reply.into() }
-            }
-            Refusal::Busy => {
-                let source = Outage::Failing.caused_by(reply.into());
-                BucketError::Unavailable { operation, key, source }
-            }
-            Refusal::Damaged => BucketError::Corrupt { key, source: reply.into() },
-            Refusal::Invalid => BucketError::Invalid { operation, key, source: reply.into() },
-            Refusal::BucketAbsent => {
-                let source = format!("there is no bucket `{}`", self.bucket).into();
-                BucketError::Invalid { operation, key, source }
-            }
-        }
+        let (status, code) = (reply.status, reply.code.clone());
+        let hint = || self.hint(status, code.as_deref());
+        let refusal = classify(status, code.as_deref());
+        refusal.of(Refused { operation, key, reply: reply.into(), bucket: &self.bucket, hint })
     }
 
     /// Says what to do about credentials; without a code they are missing.
@@ -231,13 +201,5 @@ mod tests {
     #[test]
     fn conflicting_conditional_writes_are_contention() {
         assert_eq!(classify(409, Some("ConditionalRequestConflict")), Refusal::Precondition);
-    }
-
-    #[test]
-    fn a_long_message_of_the_server_is_cut() {
-        let message = Some("x".repeat(10_000));
-        let reply = Reply { status: 400, code: Some("Odd".to_owned()), message, request_id: None };
-
-        assert_eq!(reply.to_string(), format!("HTTP 400 Odd: {}", "x".repeat(MESSAGE_CHARS_MAX)));
     }
 }
