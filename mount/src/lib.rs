@@ -26,7 +26,9 @@ mod trials;
 
 pub use content::Usage;
 pub use errno::{ErrnoRow, errno, errno_name, errno_rows};
-pub use lifecycle::{Device, Diagnosis, MountError, Notifier, ServeError, diagnose, guard, is_dead, tell};
+pub use lifecycle::{
+    Device, Diagnosis, HALT_POLL_SETTING, MountError, Notifier, ServeError, diagnose, guard, is_dead, tell,
+};
 pub use mounts::{InvalidMountId, MountId, Mounted, Propagation, detach, mounted_at, mounts, ours};
 pub use observer::{Changing, Made, Observer};
 pub use options::{Access, CACHE_BYTES_DEFAULT, Options, Passthrough, SUBTYPE, Writable};

@@ -41,7 +41,13 @@ pub struct Diagnosis {
     pub propagation: Option<Propagation>,
     /// Whether the indexer of file names leaves mounts of ours alone; `None` if there is none.
     pub is_pruned: Option<bool>,
+    /// How long idle processors of this virtual machine of KVM stay awake, in nanoseconds; `None` if nothing sets that. Where
+    /// they sleep at once, programs that wait for each other, as those that walk a mount and the mount, are woken late.
+    pub halt_poll_ns: Option<u64>,
 }
+
+/// The kernel's setting for how long an idle virtual processor stays awake, in nanoseconds.
+pub const HALT_POLL_SETTING: &str = "/sys/module/haltpoll/parameters/guest_halt_poll_ns";
 
 /// Looks at this machine; `mountpoint` need not exist.
 pub fn diagnose(mountpoint: &Path) -> Diagnosis {
@@ -55,6 +61,7 @@ pub fn diagnose(mountpoint: &Path) -> Diagnosis {
         has_control: abort::is_controlled(),
         propagation: propagation(mountpoint),
         is_pruned: read("/etc/updatedb.conf").map(|conf| is_pruned(&conf)),
+        halt_poll_ns: read(HALT_POLL_SETTING).and_then(|text| text.trim().parse().ok()),
     }
 }
 

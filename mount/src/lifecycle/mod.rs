@@ -13,7 +13,7 @@ mod preflight;
 #[cfg(test)]
 mod tests;
 
-pub use diagnosis::{Device, Diagnosis, diagnose};
+pub use diagnosis::{Device, Diagnosis, HALT_POLL_SETTING, diagnose};
 pub use error::{MountError, ServeError};
 pub use guardian::{guard, tell};
 pub use notifier::Notifier;

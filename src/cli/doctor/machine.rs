@@ -1,6 +1,6 @@
 //! Whether this machine can mount, for whom, and how fast that is.
 
-use swamp_mount::{Device, Diagnosis};
+use swamp_mount::{Device, Diagnosis, HALT_POLL_SETTING};
 
 use super::{Check, Severity};
 
@@ -17,6 +17,13 @@ pub(super) fn checks(machine: &Diagnosis) -> Vec<Check> {
     if machine.is_privileged && !machine.has_control {
         let message = "a mount that hangs could not be given up: fusectl is not mounted";
         checks.push(warning("mount_control", message, "mount -t fusectl fusectl /sys/fs/fuse/connections"));
+    }
+    if machine.halt_poll_ns == Some(0) {
+        let message = format!(
+            "the processors of this virtual machine sleep at once: walks of many small directories take several times as \
+             long as with `echo 200000 > {HALT_POLL_SETTING}`"
+        );
+        checks.push(Check::passed("mount_walks", message));
     }
     checks.extend(machine.propagation.map(|propagation| {
         let message = if propagation.is_shared {
@@ -99,6 +106,7 @@ mod tests {
             has_control: false,
             propagation: None,
             is_pruned: None,
+            halt_poll_ns: None,
         }
     }
 
@@ -116,6 +124,16 @@ mod tests {
         let bare = Diagnosis { device: Device::Missing, fusermount: None, is_pruned: Some(false), ..machine() };
 
         assert_eq!(failed(&bare), ["fuse", "mount_users", "mount_indexed"]);
+    }
+
+    #[test]
+    fn processors_that_sleep_at_once_are_told() {
+        let told = |halt_poll_ns| {
+            let checks = checks(&Diagnosis { halt_poll_ns, ..machine() });
+            checks.iter().any(|check| check.check == "mount_walks" && check.passed)
+        };
+
+        assert_eq!([None, Some(200_000), Some(0)].map(told), [false, false, true]);
     }
 
     #[test]
