@@ -17,9 +17,20 @@ use crate::data::layout::DATA_DIRECTORY;
 use crate::data::store::Store;
 use crate::fsutil::FileError;
 use crate::lock;
+use crate::manifest::{self, Form};
 use crate::path::RelPath;
 
 impl Repo {
+    /// Fails if our namespace of a shared directory is another repository's, and registers it if it is nobody's: what is
+    /// written there is published. In a cache the push asks.
+    pub async fn check_owner(&self) -> Result<(), RepoError> {
+        let (Some(namespace), Some(repository)) = (self.namespace(), self.marker.repo_id()) else { return Ok(()) };
+        if self.config.backend.directory().is_some() {
+            manifest::claim(&*self.bucket().await?, namespace, repository, self.clock.now(), Form::File).await?;
+        }
+        Ok(())
+    }
+
     /// Runs `work`, which changes the data of one model, so that it does not meet another writer of that model.
     pub async fn changing_model<T>(
         &self,
@@ -30,6 +41,7 @@ impl Repo {
         if self.config.backend.directory().is_none() {
             return work().await;
         }
+        self.check_owner().await?;
         let global = self.global_lock(stop).await?;
         let lock = self.lock(lock::model_key(self.namespace(), model)?, stop).await?;
         if lock.is_held_by(self.parent()).await? {
@@ -65,6 +77,7 @@ impl Repo {
         if self.config.backend.directory().is_none() {
             return blocking().await;
         }
+        self.check_owner().await?;
         self.await_models(stop).await?;
         let held = async |_: &lock::Held| {
             self.await_models(stop).await?;

@@ -114,6 +114,7 @@ async fn find_or_define(repo: &Repo, arguments: &PutArguments) -> Result<Model, 
     if let Some(model) = model::resolve_to_change(repo, reference)? {
         return Ok(model);
     }
+    repo.check_owner().await?;
     let (_, name) = model::split(reference);
     if let Err(error) = repo.adopt_definition(&arguments.model_type, name).await {
         let error = &error as &dyn std::error::Error;

@@ -82,6 +82,9 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     repo.check_shares_data()?;
     let mountpoint = context.environment.directory().join(&arguments.mountpoint);
     check_place(&repo, &mountpoint)?;
+    if !arguments.read_only {
+        repo.check_owner().await?;
+    }
     let state = &repo.paths().state;
     let socket = swamp::mounting::socket_path(state, context.environment.variable("XDG_RUNTIME_DIR").map(Path::new));
     let started = context.clock.now();
