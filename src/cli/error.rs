@@ -60,7 +60,11 @@ impl Failure for CommandError {
             }
             Self::Unconfirmed => Some("add `--yes`".to_owned()),
             Self::ContentMissing { .. } => Some("bring the cache up to date with `swamp datastore sync`".to_owned()),
-            Self::ReadOnly { .. } | Self::Input { .. } => None,
+            Self::ReadOnly { .. } => Some(
+                "what stands before the first `:` is a namespace; a model of ours with one in its name is `:NAME`"
+                    .to_owned(),
+            ),
+            Self::Input { .. } => None,
             Self::Config { .. } => Some(r#"for example `--config '{"bucket": "team"}'`"#.to_owned()),
         }
     }

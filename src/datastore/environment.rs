@@ -12,6 +12,10 @@ const VARIABLE: &str = "SWAMP_DATASTORE";
 /// The form has no place for directories or exclude, and it replaces the block of `.swamp.yaml` as a whole: without
 /// `"namespace"` in the JSON, a namespaced repository works in solo layout. The caller warns of that.
 pub fn parse_environment(text: &str, places: &Places<'_>) -> Result<DatastoreConfig, ConfigError> {
+    parse(text, places).map_err(|cause| ConfigError::Variable { cause: Box::new(cause) })
+}
+
+fn parse(text: &str, places: &Places<'_>) -> Result<DatastoreConfig, ConfigError> {
     let Some((kind, rest)) = text.split_once(':') else {
         return Err(refused(text, "use `filesystem:PATH`, `s3:BUCKET/PREFIX` or `@scope/type:{…JSON…}`"));
     };
@@ -53,6 +57,7 @@ mod tests {
     use super::*;
     use crate::datastore::fields::tests::places;
     use crate::datastore::{Backend, Hydration};
+    use crate::error::Failure as _;
 
     fn parsed(text: &str) -> DatastoreConfig {
         parse_environment(text, &places()).expect("a block")
@@ -72,6 +77,14 @@ mod tests {
         assert_eq!(config.namespace.map(|namespace| namespace.to_string()).as_deref(), Some("infra"));
         assert_eq!(config.hydration, Hydration::Lazy);
         assert!(matches!(config.backend, Backend::S3(_)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_put_right_in_the_variable() {
+        let hint = |text| parse_environment(text, &places()).expect_err("a refusal").hint().expect("a remedy");
+
+        assert!(hint("s3:").starts_with("correct `SWAMP_DATASTORE`"), "{}", hint("s3:"));
+        assert!(hint("ftp:{}").starts_with("use `filesystem`"), "{}", hint("ftp:{}"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum ConfigError {
     UnsetVariable { name: String, text: String },
     #[error("`datastore.exclude` has the unusable pattern `{pattern}`")]
     Pattern { pattern: String, source: globset::Error },
+    #[error(transparent)]
+    Variable { cause: Box<Self> },
     #[error("cannot open datastore `{location}`")]
     Open { location: String, source: BucketError },
 }
@@ -33,6 +35,7 @@ impl Failure for ConfigError {
             | Self::UnknownType { .. }
             | Self::UnsetVariable { .. }
             | Self::Pattern { .. } => Kind::Invalid,
+            Self::Variable { cause } => cause.kind(),
             Self::Open { source, .. } => source.kind(),
         }
     }
@@ -46,6 +49,10 @@ impl Failure for ConfigError {
                 Some("use `filesystem`, `@swamp/s3-datastore` or `@swamp/gcs-datastore`".to_owned())
             }
             Self::UnsetVariable { name, .. } => Some(format!("set `{name}`, or write the path out")),
+            Self::Variable { cause } => match &**cause {
+                Self::UnknownType { .. } | Self::UnsetVariable { .. } => cause.hint(),
+                _ => Some("correct `SWAMP_DATASTORE`, or unset it to use the `datastore:` block".to_owned()),
+            },
             Self::Open { source, .. } => source.hint(),
         }
     }

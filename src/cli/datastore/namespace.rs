@@ -102,6 +102,8 @@ async fn set(repo: &Repo, namespace: &Namespace, context: &Context) -> Outcome {
 #[serde(rename_all = "camelCase")]
 struct Unset {
     previous_namespace: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    warning: String,
 }
 
 async fn unset(repo: &Repo, moves: bool, context: &Context) -> Outcome {
@@ -110,9 +112,23 @@ async fn unset(repo: &Repo, moves: bool, context: &Context) -> Outcome {
         repo.check_alone().await?;
         repo.migrate(Direction::OutOf, &context.stop).await?;
     }
+    let dirty = repo.watermark().peek()?;
+    let is_behind = !moves && repo.config().backend.directory().is_none() && !dirty.is_empty();
     let previous_namespace = repo.unset_namespace().await?.to_string();
-    let shown = Unset { previous_namespace };
-    context.output.emit(&shown, |shown| format!("no longer in namespace {}\n", shown.previous_namespace))
+    let warning = if is_behind {
+        format!(
+            "not everything of `{previous_namespace}` is in the datastore; `swamp datastore namespace set \
+             {previous_namespace}` and `swamp datastore sync --push` send it"
+        )
+    } else {
+        String::new()
+    };
+    let shown = Unset { previous_namespace, warning };
+    context.output.emit(&shown, |shown| format!("no longer in namespace {}\n", shown.previous_namespace))?;
+    if !shown.warning.is_empty() {
+        context.output.status(&format!("warning: {}", shown.warning));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -17,7 +17,7 @@ use crate::mounting::relayed::Relayed;
 pub enum ControlError {
     #[error("the process that serves this cache does not answer at `{}`", .socket.display())]
     Silent { socket: PathBuf, source: std::io::Error },
-    #[error("the process that serves this cache did not answer within {} s", .waited.as_secs())]
+    #[error("the process that serves this cache has not finished within {} s", .waited.as_secs())]
     Late { waited: Duration },
     #[error("the process that serves this cache speaks another protocol")]
     Foreign { source: std::io::Error },
@@ -36,8 +36,9 @@ impl Failure for ControlError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Silent { .. } | Self::Late { .. } => {
-                Some("`swamp unmount` ends it, or end the process; nothing is lost".to_owned())
+            Self::Silent { .. } => Some("`swamp unmount` ends it, or end the process; nothing is lost".to_owned()),
+            Self::Late { .. } => {
+                Some("it goes on, and nothing is lost: `.swamp/errors` in the mount tells what it waits for".to_owned())
             }
             Self::Foreign { .. } => Some("unmount and mount again with this build of swamp".to_owned()),
             Self::Answered(relayed) => relayed.hint(),

@@ -9,6 +9,7 @@ on_every_backend!(
     a_namespace_nobody_registered_is_skipped_by_name,
     a_push_leaves_other_namespaces_alone,
     a_repository_that_names_anothers_namespace_publishes_nothing,
+    leaving_a_namespace_tells_what_is_not_pushed,
     a_namespace_that_nobody_registered_is_with_the_first_push,
 );
 
@@ -133,4 +134,18 @@ fn a_namespace_that_nobody_registered_is_with_the_first_push(scene: &Scene) {
     let names: Vec<_> =
         namespaces["namespaces"].as_array().expect("a list").iter().map(|one| text(&one["namespace"])).collect();
     assert_eq!(names, ["infra", "net"]);
+}
+
+fn leaving_a_namespace_tells_what_is_not_pushed(scene: &Scene) {
+    let ana = scene.repository("ana", "infra");
+    ana.put("vpc", "state", b"network");
+
+    let early = ana.ok(&["datastore", "namespace", "unset"]);
+    ana.ok(&["datastore", "namespace", "set", "infra"]);
+    ana.push();
+    let late = ana.ok(&["datastore", "namespace", "unset"]);
+
+    assert_eq!(early.stderr.contains("not everything of `infra` is in the datastore"), scene.is_remote());
+    assert!(!late.stderr.contains("not everything"), "{}", late.stderr);
+    assert_eq!(scene.datastore().objects().keys().filter(|key| key.ends_with("/1/raw")).count(), 1);
 }
