@@ -80,6 +80,7 @@ impl Session<'_> {
         commit.apply(changes).await?;
         let published = match export.filter(|_| !commit.has_met_others()) {
             Some(export) => {
+                // Noted above with the rest, unless rows appeared since.
                 self.in_flight.begin_push(BTreeMap::new(), true)?;
                 Some(engine.publish(export, before_export, held).await?)
             }

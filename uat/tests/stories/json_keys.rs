@@ -104,7 +104,10 @@ fn data_documents_keep_their_keys(scene: &Scene) {
     assert_eq!(missing(&rename, &["oldName", "newName", "modelId", "copiedVersion", "newVersion"]), NONE);
     assert_eq!(missing(&delete, &["modelId", "modelName", "modelType", "dataName", "versionsDeleted"]), NONE);
     assert_eq!(
-        missing(&gc, &["dataEntriesExpired", "versionsDeleted", "bytesReclaimed", "dryRun", "expiredEntries"]),
+        missing(
+            &gc,
+            &["dataEntriesExpired", "versionsDeleted", "bytesReclaimed", "dryRun", "expiredEntries", "garbageEntries"]
+        ),
         NONE
     );
 }

@@ -1,13 +1,18 @@
-//! What the datastore block takes out of the datastore stays in the repository, and is found there.
+//! What stays on this machine: data that the datastore block takes out of the datastore, and content that is written to files.
 
 #![expect(clippy::disallowed_methods, reason = "the story plays without our own library")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use swamp_uat::{Repository, Scene, files_below, on_every_backend};
 
-on_every_backend!(a_run_recorded_in_the_repository_keeps_its_data, excluded_data_stays_in_the_repository);
+on_every_backend!(
+    a_run_recorded_in_the_repository_keeps_its_data,
+    excluded_data_stays_in_the_repository,
+    content_goes_where_a_link_leads_and_is_described,
+);
 
 const WORKFLOW: &str = "7f0f0a52-3d35-4f83-8a44-1c6a7be2a001";
 const RUN: &str = "2f6a9c11-0b7d-4d2e-8b1f-5f2f0a9c7e02";
@@ -53,4 +58,20 @@ fn excluded_data_stays_in_the_repository(scene: &Scene) {
     let shared: Vec<String> = scene.datastore().objects().into_keys().filter(|key| key.contains("/raw")).collect();
     assert_eq!(shared, [""; 0]);
     assert_eq!(refused["code"], "invalid");
+}
+
+fn content_goes_where_a_link_leads_and_is_described(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    repository.put("vault", "motd", b"ours");
+    let (target, link) = (repository.path().join("target"), repository.path().join("link"));
+    fs::write(&target, b"older").expect("the scene is writable");
+    symlink(&target, &link).expect("the scene is writable");
+
+    let described = repository.json(&["data", "get", "vault", "motd", "-o", link.to_str().expect("plain")]);
+    let piped = repository.ok(&["data", "get", "vault", "motd", "-o", "/dev/stdout"]);
+
+    assert_eq!((&described["name"], described.get("content")), (&"motd".into(), None));
+    assert!(link.is_symlink());
+    assert_eq!(fs::read(&target).expect("written"), b"ours");
+    assert_eq!(piped.stdout, b"ours");
 }
