@@ -23,8 +23,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The page cache of one connection, in KiB: a rebuild of a million rows spills into the journal with much less.
 const CACHE_KIBIBYTES: i64 = 64 * 1024;
 
-/// The page cache of a connection that only reads, in KiB: a scan would fill a greater one with pages it never sees again.
-const READER_CACHE_KIBIBYTES: i64 = 2 * 1024;
+/// The page cache of a connection that only reads, in KiB: enough for models that were filled side by side and share pages
+/// to be listed one after the other. A scan would fill a greater one with pages it never sees again.
+const READER_CACHE_KIBIBYTES: i64 = 4 * 1024;
 
 /// The size to which the journal shrinks after a large transaction, in bytes.
 const JOURNAL_BYTES: i64 = 64 * 1024 * 1024;

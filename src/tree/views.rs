@@ -158,7 +158,7 @@ impl Glance<'_> {
             let Some(data_name) = name::unescape(candidate) else { continue };
             let found = self.browser.name_of(at.namespace, at.model, &data_name)?;
             if let Some(newest) = found
-                && self.shown_artifact(at, &newest)? == shown
+                && self.shown_artifact(at, &newest, &[])? == shown
             {
                 return Ok(Some(newest));
             }
@@ -174,19 +174,19 @@ impl Glance<'_> {
             let page = self.browser.names_of(at.namespace, at.model, &last, SEARCH_PAGE)?;
             let Some(end) = page.last() else { return Ok(None) };
             last.clone_from(&end.name.data_name);
-            for newest in page {
+            for newest in &page {
                 if !newest.name.data_name.starts_with(&begins) {
                     return Ok(None);
                 }
-                if self.shown_artifact(at, &newest)? == shown {
-                    return Ok(Some(newest));
+                if self.shown_artifact(at, newest, &page)? == shown {
+                    return Ok(Some(newest.clone()));
                 }
             }
         }
     }
 
-    /// Returns what an artifact is called in the directory of a model.
-    fn shown_artifact(&self, at: &ModelDirectory<'_>, leaf: &Leaf) -> Result<String, TreeError> {
+    /// Returns what an artifact is called in the directory of a model; `page` is what was read along with it.
+    fn shown_artifact(&self, at: &ModelDirectory<'_>, leaf: &Leaf, page: &[Leaf]) -> Result<String, TreeError> {
         let data_name = &leaf.name.data_name;
         let ending = match at.view {
             View::History | View::Meta => None,
@@ -194,20 +194,29 @@ impl Glance<'_> {
             View::Models => extension::of_type(&leaf.content_type),
         };
         let ending = match ending {
-            Some(ending) if !self.browser.has_name_of(at.namespace, at.model, &format!("{data_name}{ending}"))? => {
-                ending
-            }
+            Some(ending) if !self.has_artifact(at, &format!("{data_name}{ending}"), page)? => ending,
             Some(_) | None => "",
         };
         Ok(name::fitted(&name::escape(data_name), ending))
     }
 
+    /// Whether a model has an artifact. A question for each would be half the cost of a listing: what lies within a page,
+    /// which the catalog gives in the order of bytes, is seen there.
+    fn has_artifact(&self, at: &ModelDirectory<'_>, data_name: &str, page: &[Leaf]) -> Result<bool, TreeError> {
+        match page.binary_search_by(|leaf| leaf.name.data_name.as_str().cmp(data_name)) {
+            Ok(_) => Ok(true),
+            Err(place) if (1..page.len()).contains(&place) => Ok(false),
+            Err(_) => Ok(self.browser.has_name_of(at.namespace, at.model, data_name)?),
+        }
+    }
+
     /// Lists the directory of a model.
     pub(super) fn list_model(&self, at: &ModelDirectory<'_>, page: &mut Page<'_>) -> Result<(), TreeError> {
         let after = page.after.unwrap_or_default();
-        for newest in self.browser.names_of(at.namespace, at.model, after, page.room())? {
-            let shown = self.shown_artifact(at, &newest)?;
-            let found = self.artifact_shown(at, &newest)?;
+        let artifacts = self.browser.names_of(at.namespace, at.model, after, page.room())?;
+        for newest in &artifacts {
+            let shown = self.shown_artifact(at, newest, &artifacts)?;
+            let found = self.artifact_shown(at, newest)?;
             page.push(&shown, newest.name.data_name.clone(), found);
         }
         Ok(())
