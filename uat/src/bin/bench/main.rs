@@ -74,7 +74,10 @@ struct QueryArguments {
 
 #[derive(Debug, Args)]
 struct MountArguments {
-    /// How often each comparison is made; the median counts
+    /// What is measured: the own namespace, walks through foreign ones, reading from them
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "own,walk,read")]
+    parts: Vec<mount::Part>,
+    /// How often each batch of each comparison and each walk is done; the median counts
     #[arg(long, default_value_t = 3)]
     repeat: usize,
     /// Rows of the foreign catalog that is walked
@@ -123,7 +126,8 @@ fn main() -> ExitCode {
         }
         Command::Mount(arguments) => {
             let MountArguments { repeat, rows, rows_memory, object_mib, .. } = arguments;
-            let report = mount::run(mount::Size { repeat, rows, rows_memory, object_mib }, &arguments.rtt_ms);
+            let size = mount::Size { repeat, rows, rows_memory, object_mib };
+            let report = mount::run(&arguments.parts, size, &arguments.rtt_ms);
             mount::print(&report);
             if let Some(path) = arguments.json {
                 report::write(&report, &path);

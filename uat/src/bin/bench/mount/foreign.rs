@@ -10,7 +10,7 @@ use std::time::Duration;
 use swamp_testbed::proxy::Proxy;
 use swamp_uat::{Backend, Mounted, Scene};
 
-use super::{Line, Numbers, rate, resident_mib, timed};
+use super::{Line, Numbers, median, rate, resident_mib, timed};
 use crate::catalog;
 
 /// Small files that are read one after the other.
@@ -22,25 +22,33 @@ const MODELS: u64 = 20;
 /// Random requests of 4 KiB into the large object.
 const RANDOM_REQUESTS: u64 = 50;
 
-/// Measures walking a catalog of `rows` rows, and the memory with `rows_memory` rows.
-pub(super) fn walk(rows: u64, rows_memory: u64) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for rows in [rows, rows_memory] {
-        let filled = catalog::fill(rows);
-        let started = std::time::Instant::now();
-        let mounted = Mounted::new(&filled.reader, &["--no-push", "--refresh", "1h"]);
-        let line = |operation: String, value: f64, unit| Line { rtt_ms: 0, operation, value, unit, requests: 0 };
-        lines.push(line(format!("{rows} rows: start"), started.elapsed().as_secs_f64() * 1000.0, "ms"));
-        lines.push(line(format!("{rows} rows: memory at start"), resident_mib(mounted.pid()), "MiB"));
-        for place in ["bench/models", "bench/history", "bench/data"] {
-            let mut entries = 0;
-            let cold = timed(|| entries = find(&mounted, place));
-            lines.push(line(format!("{rows} rows: find {place}, cold"), rate(entries, cold), "entries/s"));
-        }
-        lines.push(line(format!("{rows} rows: memory after find"), resident_mib(mounted.pid()), "MiB"));
-        drop(mounted.kill());
-    }
-    lines
+/// Measures starting on a catalog of `rows` rows, walking it for the first time, and the memory: medians of `repeat`
+/// mounts.
+pub(super) fn walk(rows: u64, repeat: usize) -> Vec<Line> {
+    let filled = catalog::fill(rows);
+    let mounts: Vec<[(String, f64, &str); 6]> = (0..repeat).map(|_| walk_once(&filled)).collect();
+    let line = |index: usize| {
+        let (operation, _, unit) = &mounts[0][index];
+        let value = median(mounts.iter().map(|mount| mount[index].1).collect());
+        Line { rtt_ms: 0, operation: format!("{rows} rows: {operation}"), value, unit, requests: 0 }
+    };
+    (0..6).map(line).collect()
+}
+
+fn walk_once(filled: &catalog::Filled) -> [(String, f64, &'static str); 6] {
+    let started = std::time::Instant::now();
+    let mounted = Mounted::new(&filled.reader, &["--no-push", "--refresh", "1h"]);
+    let start = ("start".to_owned(), started.elapsed().as_secs_f64() * 1000.0, "ms");
+    let memory = |when: &str| (format!("memory {when}"), resident_mib(mounted.pid()), "MiB");
+    let before = memory("at start");
+    let [models, history, data] = ["bench/models", "bench/history", "bench/data"].map(|place| {
+        let mut entries = 0;
+        let cold = timed(|| entries = find(&mounted, place));
+        (format!("find {place}, cold"), rate(entries, cold), "entries/s")
+    });
+    let after = memory("after find");
+    drop(mounted.kill());
+    [start, before, models, history, data, after]
 }
 
 fn find(mounted: &Mounted, place: &str) -> u64 {

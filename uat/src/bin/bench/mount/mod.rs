@@ -19,15 +19,23 @@ pub(crate) struct Report {
     foreign: Vec<Line>,
 }
 
-/// One operation on the backing directory and on two mounts of it, the median of all repetitions.
+/// One operation on the backing directory and on two mounts of it: medians of all batches.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Compared {
     operation: &'static str,
     unit: &'static str,
     native: f64,
-    passthrough: f64,
-    fallback: f64,
+    passthrough: Ratio,
+    fallback: Ratio,
+}
+
+/// How fast a mount was, and the median of what each batch was to that of the backing directory before it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ratio {
+    value: f64,
+    ratio: f64,
 }
 
 /// One operation on a foreign namespace.
@@ -41,10 +49,21 @@ struct Line {
     requests: u64,
 }
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// The own namespace against its directory.
+    Own,
+    /// Walks through a foreign namespace, and the memory they take.
+    Walk,
+    /// Reading from a foreign namespace.
+    Read,
+}
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    /// Repetitions of each comparison; the median counts.
+    /// How often every batch and every walk is done; the median counts.
     pub(crate) repeat: usize,
     /// Rows of the catalog that is walked.
     pub(crate) rows: u64,
@@ -54,11 +73,19 @@ pub(crate) struct Size {
     pub(crate) object_mib: u64,
 }
 
-/// Measures everything.
-pub(crate) fn run(size: Size, rtts_ms: &[u64]) -> Report {
-    let own = own::run(size.repeat);
-    let mut foreign = foreign::walk(size.rows, size.rows_memory);
-    foreign.extend(rtts_ms.iter().flat_map(|rtt_ms| foreign::read(*rtt_ms, size.object_mib)));
+/// Measures the parts that are asked for.
+pub(crate) fn run(parts: &[Part], size: Size, rtts_ms: &[u64]) -> Report {
+    let asked = |part| parts.contains(&part);
+    let own = if asked(Part::Own) { own::run(size.repeat) } else { Vec::new() };
+    let mut foreign = Vec::new();
+    if asked(Part::Walk) {
+        for rows in [size.rows, size.rows_memory] {
+            foreign.extend(foreign::walk(rows, size.repeat));
+        }
+    }
+    if asked(Part::Read) {
+        foreign.extend(rtts_ms.iter().flat_map(|rtt_ms| foreign::read(*rtt_ms, size.object_mib)));
+    }
     Report { host: Host::this(), own, foreign }
 }
 
@@ -76,9 +103,8 @@ pub(crate) fn print(report: &Report) {
     );
     for Compared { operation, unit, native, passthrough, fallback } in own {
         println!(
-            "{operation:<26} {unit:>9} {native:>11.0} {passthrough:>13.0} {:>6.2} {fallback:>11.0} {:>6.2}",
-            passthrough / native,
-            fallback / native
+            "{operation:<26} {unit:>9} {native:>11.0} {:>13.0} {:>6.2} {:>11.0} {:>6.2}",
+            passthrough.value, passthrough.ratio, fallback.value, fallback.ratio
         );
     }
     println!("\n{:>6}  {:<38} {:>11} {:<10} {:>9}", "rtt ms", "foreign namespace", "", "", "requests");

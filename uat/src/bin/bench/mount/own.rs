@@ -1,45 +1,91 @@
-//! The own namespace against the directory it shows: the same work on both, in turns.
+//! The own namespace against the directory it shows: the same work on both, by turns.
+//!
+//! A virtual machine's disk and memory are twice as fast at one moment as at the next, so that two figures of different
+//! moments say little about each other. Each operation is therefore done in many small batches, of which the directory
+//! and the mount have one each in turn, and it is those pairs that are compared.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use swamp_uat::{Backend, Datastore, Mounted, Scene};
 
-use super::{Compared, Numbers, median, rate, timed};
-
-/// Length of the file that is read and written, in bytes.
-const FILE_BYTES: u64 = 256 << 20;
+use super::{Compared, Numbers, Ratio, median, rate, timed};
 
 /// Bytes per sequential request.
 const CHUNK: usize = 1 << 20;
 
-/// Random requests of 4 KiB.
-const RANDOM_REQUESTS: u64 = 100_000;
+/// Sequential requests of one batch.
+const CHUNKS: u64 = 16;
 
-/// Small files that are made, looked at, packed.
+/// Batches that write and read the large file: it has 256 MiB.
+const FILE_BATCHES: u64 = 16;
+
+/// Length of the large file, in bytes.
+const FILE_BYTES: u64 = FILE_BATCHES * CHUNKS * CHUNK as u64;
+
+/// Random requests of 4 KiB of one batch.
+const RANDOM_REQUESTS: u64 = 5_000;
+
+/// Small files that are made and looked at.
 const SMALL_FILES: u64 = 5_000;
 
-/// An operation: does it in a directory and returns units per second.
-type Operation = fn(&Path) -> f64;
+/// Batches in which they are made and looked at for the first time.
+const SMALL_BATCHES: u64 = 20;
 
-const OPERATIONS: [(&str, &str, Operation); 11] = [
-    ("sequential write", "MiB/s", write_sequentially),
-    ("sequential read", "MiB/s", read_sequentially),
-    ("random write 4 KiB", "1/s", write_randomly),
-    ("random read 4 KiB", "1/s", read_randomly),
-    ("create, write 1 KiB, close", "1/s", create),
-    ("stat, first", "1/s", stat_first),
-    ("stat again, by name", "1/s", stat_again),
-    ("stat again, by path", "1/s", stat_again_by_path),
-    ("find", "1/s", find),
-    ("tar x", "files/s", unpack),
-    ("git clone", "files/s", clone),
+/// Files of the archive and of the repository.
+const SOURCE_FILES: u64 = 2_000;
+
+/// Where one side works: the directory or the mount of it, which show the same.
+struct Side {
+    root: PathBuf,
+    /// The directory of what this side makes.
+    own: &'static str,
+}
+
+impl Side {
+    /// Returns where this side makes things.
+    fn own(&self) -> PathBuf {
+        self.root.join(self.own)
+    }
+
+    /// Returns where that is which both sides look at: what the directory's side made.
+    fn shared(&self) -> PathBuf {
+        self.root.join("native")
+    }
+}
+
+/// One operation, in batches.
+struct Operation {
+    name: &'static str,
+    unit: &'static str,
+    /// Units of one batch.
+    units: u64,
+    batches: u64,
+    /// Does a batch and returns how long that took.
+    run: fn(&Side, u64) -> Duration,
+}
+
+#[rustfmt::skip]
+const OPERATIONS: [Operation; 11] = [
+    Operation { name: "sequential write", unit: "MiB/s", units: CHUNKS, batches: FILE_BATCHES, run: write_sequentially },
+    Operation { name: "sequential read", unit: "MiB/s", units: CHUNKS, batches: 3 * FILE_BATCHES, run: read_sequentially },
+    Operation { name: "random write 4 KiB", unit: "1/s", units: RANDOM_REQUESTS, batches: 40, run: write_randomly },
+    Operation { name: "random read 4 KiB", unit: "1/s", units: RANDOM_REQUESTS, batches: 40, run: read_randomly },
+    Operation { name: "create, write 1 KiB, close", unit: "1/s", units: SMALL_FILES / SMALL_BATCHES, batches: SMALL_BATCHES, run: create },
+    Operation { name: "stat, first", unit: "1/s", units: SMALL_FILES / SMALL_BATCHES, batches: SMALL_BATCHES, run: stat_first },
+    Operation { name: "stat again, by name", unit: "1/s", units: SMALL_FILES, batches: 20, run: stat_again },
+    Operation { name: "stat again, by path", unit: "1/s", units: SMALL_FILES, batches: 20, run: stat_again_by_path },
+    Operation { name: "find", unit: "1/s", units: SMALL_FILES + 1, batches: 10, run: find },
+    Operation { name: "tar x", unit: "files/s", units: SOURCE_FILES, batches: 3, run: unpack },
+    Operation { name: "git clone", unit: "files/s", units: SOURCE_FILES, batches: 3, run: clone },
 ];
 
-/// Measures every operation.
+/// Measures every operation, `repeat` times as many batches of each as there are in one go.
 pub(super) fn run(repeat: usize) -> Vec<Compared> {
     let scene = Scene::new(Backend::Directory);
     let repository = scene.repository("own", "own");
@@ -47,40 +93,53 @@ pub(super) fn run(repeat: usize) -> Vec<Compared> {
     let backing = datastore.join("own/files");
     fs::create_dir_all(&backing).expect("our own");
     sources(&backing);
-    let mut rates = vec![[Vec::new(), Vec::new(), Vec::new()]; OPERATIONS.len()];
-    for _ in 0..repeat {
-        for (column, options) in
-            [None, Some(&["--no-push"][..]), Some(&["--no-push", "--no-passthrough"][..])].iter().enumerate()
-        {
-            let mounted = options.map(|options| Mounted::new(&repository, options));
-            let root = mounted.as_ref().map_or(backing.clone(), |mounted| mounted.path("own/files"));
-            let place = root.join("work");
-            fs::create_dir(&place).expect("our own");
-            for (index, (_, _, operation)) in OPERATIONS.iter().enumerate() {
-                rates[index][column].push(operation(&place));
+    let mut pairs = vec![[Vec::new(), Vec::new()]; OPERATIONS.len()];
+    for turn in 0..repeat {
+        for (column, options) in [&["--no-push"][..], &["--no-push", "--no-passthrough"][..]].iter().enumerate() {
+            let mounted = Mounted::new(&repository, options);
+            // Nothing is deleted in between: ext4 is ten times as slow to make files where others were deleted lately.
+            let work = format!("own/files/work-{turn}-{column}");
+            let native = Side { root: datastore.join(&work), own: "native" };
+            let mount = Side { root: mounted.path(&work), own: "mounted" };
+            for side in [&native, &mount] {
+                fs::create_dir_all(side.own().join("small")).expect("our own");
             }
-            fs::remove_dir_all(&place).expect("our own");
-            if let Some(mounted) = mounted {
-                drop(mounted.kill());
+            for (index, operation) in OPERATIONS.iter().enumerate() {
+                // What the operation before left to write is not written during this one.
+                shell(&backing, "sync");
+                for batch in 0..operation.batches {
+                    let native = rate(operation.units, (operation.run)(&native, batch));
+                    let mounted = rate(operation.units, (operation.run)(&mount, batch));
+                    pairs[index][column].push((native, mounted));
+                }
             }
+            drop(mounted.kill());
         }
     }
-    let medians =
-        |[native, passthrough, fallback]: [Vec<f64>; 3]| (median(native), median(passthrough), median(fallback));
     OPERATIONS
         .iter()
-        .zip(rates)
-        .map(|((operation, unit, _), rates)| {
-            let (native, passthrough, fallback) = medians(rates);
-            Compared { operation, unit, native, passthrough, fallback }
+        .zip(pairs)
+        .map(|(Operation { name, unit, .. }, [passthrough, fallback])| Compared {
+            operation: name,
+            unit,
+            native: median(passthrough.iter().map(|(native, _)| *native).collect()),
+            passthrough: ratio(&passthrough),
+            fallback: ratio(&fallback),
         })
         .collect()
+}
+
+fn ratio(pairs: &[(f64, f64)]) -> Ratio {
+    Ratio {
+        value: median(pairs.iter().map(|(_, mounted)| *mounted).collect()),
+        ratio: median(pairs.iter().map(|(native, mounted)| mounted / native).collect()),
+    }
 }
 
 /// Makes the archive and the repository that are unpacked and cloned, beside the places of work.
 fn sources(backing: &Path) {
     let source = backing.join("source");
-    for number in 0..SMALL_FILES {
+    for number in 0..SOURCE_FILES {
         let directory = source.join(format!("d{:02}", number % 50));
         fs::create_dir_all(&directory).expect("our own");
         fs::write(directory.join(format!("f{number}")), format!("{number}\n").repeat(100)).expect("our own");
@@ -97,100 +156,70 @@ fn shell(directory: &Path, script: &str) {
     assert!(status.success(), "{script}");
 }
 
-fn write_sequentially(place: &Path) -> f64 {
+/// Writes the next part of the large file.
+fn write_sequentially(side: &Side, _batch: u64) -> Duration {
     let chunk = vec![7_u8; CHUNK];
-    let taken = timed(|| {
-        let mut file = File::create(place.join("large")).expect("our own");
-        for _ in 0..FILE_BYTES / CHUNK as u64 {
-            file.write_all(&chunk).expect("there is room");
-        }
-    });
-    rate(FILE_BYTES >> 20, taken)
+    let mut file = OpenOptions::new().append(true).create(true).open(side.own().join("large")).expect("our own");
+    timed(|| (0..CHUNKS).for_each(|_| file.write_all(&chunk).expect("there is room")))
 }
 
-fn read_sequentially(place: &Path) -> f64 {
+/// Reads the next part of the large file, over and over; the page cache of either has it after the first time.
+fn read_sequentially(side: &Side, batch: u64) -> Duration {
     let mut chunk = vec![0_u8; CHUNK];
-    let mut read = || {
-        let mut file = File::open(place.join("large")).expect("it was written");
-        while file.read(&mut chunk).expect("it can be read") > 0 {}
-    };
-    // Once to warm the page cache, whichever of the two it is.
-    read();
-    rate(FILE_BYTES >> 20, timed(read))
+    let mut file = File::open(side.shared().join("large")).expect("it was written");
+    file.seek(SeekFrom::Start(batch % FILE_BATCHES * CHUNKS * CHUNK as u64)).expect("a file can be sought in");
+    timed(|| (0..CHUNKS).for_each(|_| file.read_exact(&mut chunk).expect("it can be read")))
 }
 
-fn write_randomly(place: &Path) -> f64 {
-    let file = OpenOptions::new().write(true).open(place.join("large")).expect("it was written");
-    let mut numbers = Numbers(1);
+fn write_randomly(side: &Side, batch: u64) -> Duration {
+    let file = OpenOptions::new().write(true).open(side.shared().join("large")).expect("it was written");
     let block = [9_u8; 4096];
-    rate(
-        RANDOM_REQUESTS,
-        timed(|| {
-            for _ in 0..RANDOM_REQUESTS {
-                file.write_all_at(&block, numbers.below(FILE_BYTES / 4096) * 4096).expect("there is room");
-            }
-        }),
-    )
+    let offsets = offsets(batch);
+    timed(|| offsets.iter().for_each(|offset| file.write_all_at(&block, *offset).expect("there is room")))
 }
 
-fn read_randomly(place: &Path) -> f64 {
-    let file = File::open(place.join("large")).expect("it was written");
-    let mut numbers = Numbers(2);
+fn read_randomly(side: &Side, batch: u64) -> Duration {
+    let file = File::open(side.shared().join("large")).expect("it was written");
     let mut block = [0_u8; 4096];
-    rate(
-        RANDOM_REQUESTS,
-        timed(|| {
-            for _ in 0..RANDOM_REQUESTS {
-                file.read_exact_at(&mut block, numbers.below(FILE_BYTES / 4096) * 4096).expect("it can be read");
-            }
-        }),
-    )
+    let offsets = offsets(batch);
+    timed(|| offsets.iter().for_each(|offset| file.read_exact_at(&mut block, *offset).expect("it can be read")))
 }
 
-fn create(place: &Path) -> f64 {
-    let directory = place.join("small");
-    fs::create_dir(&directory).expect("our own");
-    rate(
-        SMALL_FILES,
-        timed(|| {
-            for number in 0..SMALL_FILES {
-                fs::write(directory.join(format!("f{number}")), [1_u8; 1024]).expect("there is room");
-            }
-        }),
-    )
+fn offsets(batch: u64) -> Vec<u64> {
+    let mut numbers = Numbers(batch);
+    (0..RANDOM_REQUESTS).map(|_| numbers.below(FILE_BYTES / 4096) * 4096).collect()
 }
 
-fn stat_first(place: &Path) -> f64 {
-    // Longer than a mount has the kernel remember what it was told while the files were made.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let paths = small_files(place);
-    rate(SMALL_FILES, timed(|| stat_all(&paths)))
+/// Makes the next of the small files.
+fn create(side: &Side, batch: u64) -> Duration {
+    let paths = small_files_of(&side.own(), batch);
+    timed(|| paths.iter().for_each(|path| fs::write(path, [1_u8; 1024]).expect("there is room")))
+}
+
+/// Looks at the next of the small files, which the mount has not been asked for yet.
+fn stat_first(side: &Side, batch: u64) -> Duration {
+    let paths = small_files_of(&side.shared(), batch);
+    timed(|| stat_all(&paths))
 }
 
 /// Asks from within the directory, as `ls`, `find` and `git` do.
-fn stat_again(place: &Path) -> f64 {
-    let back = std::env::current_dir().expect("it is there");
-    std::env::set_current_dir(place.join("small")).expect("our own");
-    let names: Vec<PathBuf> = (0..SMALL_FILES).map(|number| format!("f{number}").into()).collect();
-    let rate = stat_repeatedly(&names);
-    std::env::set_current_dir(back).expect("it is there");
-    rate
+fn stat_again(side: &Side, _batch: u64) -> Duration {
+    let back = env::current_dir().expect("it is there");
+    env::set_current_dir(side.shared().join("small")).expect("our own");
+    let taken = stat_twice(&(0..SMALL_FILES).map(|number| format!("f{number}").into()).collect::<Vec<_>>());
+    env::set_current_dir(back).expect("it is there");
+    taken
 }
 
 /// Asks by absolute paths: the kernel looks at every directory on the way each time.
-fn stat_again_by_path(place: &Path) -> f64 {
-    stat_repeatedly(&small_files(place))
+fn stat_again_by_path(side: &Side, _batch: u64) -> Duration {
+    stat_twice(&(0..SMALL_BATCHES).flat_map(|batch| small_files_of(&side.shared(), batch)).collect::<Vec<_>>())
 }
 
-fn stat_repeatedly(paths: &[PathBuf]) -> f64 {
-    const ROUNDS: u64 = 20;
+fn stat_twice(paths: &[PathBuf]) -> Duration {
     // Once to have the kernel remember.
     stat_all(paths);
-    rate(SMALL_FILES * ROUNDS, timed(|| (0..ROUNDS).for_each(|_| stat_all(paths))))
-}
-
-fn small_files(place: &Path) -> Vec<PathBuf> {
-    (0..SMALL_FILES).map(|number| place.join(format!("small/f{number}"))).collect()
+    timed(|| stat_all(paths))
 }
 
 fn stat_all(paths: &[PathBuf]) {
@@ -199,22 +228,20 @@ fn stat_all(paths: &[PathBuf]) {
     }
 }
 
-fn find(place: &Path) -> f64 {
-    const ROUNDS: u64 = 5;
-    rate(
-        (SMALL_FILES + 1) * ROUNDS,
-        timed(|| {
-            for _ in 0..ROUNDS {
-                shell(place, "find small -size +100000k");
-            }
-        }),
-    )
+/// Returns the small files of one batch.
+fn small_files_of(place: &Path, batch: u64) -> Vec<PathBuf> {
+    let count = SMALL_FILES / SMALL_BATCHES;
+    (batch * count..(batch + 1) * count).map(|number| place.join(format!("small/f{number}"))).collect()
 }
 
-fn unpack(place: &Path) -> f64 {
-    rate(SMALL_FILES, timed(|| shell(place, "tar xf ../source.tar")))
+fn find(side: &Side, _batch: u64) -> Duration {
+    timed(|| shell(&side.shared(), "find small -size +100000k"))
 }
 
-fn clone(place: &Path) -> f64 {
-    rate(SMALL_FILES, timed(|| shell(place, "git clone -q --no-hardlinks ../source clone")))
+fn unpack(side: &Side, batch: u64) -> Duration {
+    timed(|| shell(&side.own(), &format!("mkdir tar{batch} && tar xf ../../source.tar -C tar{batch}")))
+}
+
+fn clone(side: &Side, batch: u64) -> Duration {
+    timed(|| shell(&side.own(), &format!("git clone -q --no-hardlinks ../../source clone{batch}")))
 }
