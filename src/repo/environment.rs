@@ -13,6 +13,14 @@ const SYNC_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long to wait for a lock unless told otherwise.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The variables that hold milliseconds.
+const TIMEOUTS: [&str; 4] = [
+    "SWAMP_LOCK_TIMEOUT_MS",
+    "SWAMP_DATASTORE_SYNC_TIMEOUT_MS",
+    "SWAMP_S3_REQUEST_TIMEOUT_MS",
+    "SWAMP_GCS_REQUEST_TIMEOUT_MS",
+];
+
 /// Variables and working directory of a process.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -95,6 +103,15 @@ impl Environment {
         self.milliseconds(name).filter(|timeout| allowed.contains(timeout))
     }
 
+    /// Returns which timeouts are set to something that is ignored.
+    pub fn ignored(&self) -> impl Iterator<Item = &'static str> {
+        let is_used = |name: &str| match name {
+            "SWAMP_LOCK_TIMEOUT_MS" | "SWAMP_DATASTORE_SYNC_TIMEOUT_MS" => self.milliseconds(name).is_some(),
+            _ => self.request_timeout(name).is_some(),
+        };
+        TIMEOUTS.into_iter().filter(move |name| self.variable(name).is_some() && !is_used(name))
+    }
+
     /// Returns a positive number of milliseconds; anything else is ignored, as the contract says.
     fn milliseconds(&self, name: &str) -> Option<Duration> {
         let milliseconds = self.variable(name)?.trim().parse::<u64>().ok().filter(|number| *number > 0)?;
@@ -140,5 +157,19 @@ mod tests {
         }
         assert_eq!(environment(&[("SWAMP_LOCK_TIMEOUT_MS", "250")]).lock_timeout(), Duration::from_millis(250));
         assert_eq!(environment(&[("T", "999")]).request_timeout("T"), None);
+    }
+
+    #[test]
+    fn what_is_ignored_can_be_told() {
+        let variables = [
+            ("SWAMP_LOCK_TIMEOUT_MS", "soon"),
+            ("SWAMP_DATASTORE_SYNC_TIMEOUT_MS", "999"),
+            ("SWAMP_S3_REQUEST_TIMEOUT_MS", "999"),
+            ("SWAMP_GCS_REQUEST_TIMEOUT_MS", ""),
+        ];
+
+        let ignored: Vec<_> = environment(&variables).ignored().collect();
+
+        assert_eq!(ignored, ["SWAMP_LOCK_TIMEOUT_MS", "SWAMP_S3_REQUEST_TIMEOUT_MS"]);
     }
 }

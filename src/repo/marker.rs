@@ -20,6 +20,51 @@ const MARKER_BYTES_MAX: u64 = 1 << 20;
 /// Settings that were removed; upstream refuses every command while they are there, and so do we.
 const REMOVED: [&str; 2] = ["defaultDriver", "defaultDriverConfig"];
 
+/// The settings there are; those of the `datastore` block below.
+const KNOWN: [&str; 25] = [
+    "swampVersion",
+    "initializedAt",
+    "upgradedAt",
+    "repoId",
+    "modelsDir",
+    "workflowsDir",
+    "datastoresDir",
+    "vaultsDir",
+    "driversDir",
+    "reportsDir",
+    "tools",
+    "telemetryEndpoint",
+    "telemetryDisabled",
+    "telemetryKeepFlushed",
+    "logLevel",
+    "gitignoreManaged",
+    "datastore",
+    "trustedCollectives",
+    "trustMemberCollectives",
+    "autoGc",
+    "defaultVault",
+    "lastSkillMigrationWarning",
+    "skillMigrationDismissed",
+    "lastStalenessWarning",
+    "tool",
+];
+
+/// The settings of the `datastore` block, including those that its type `s3` once had.
+const KNOWN_OF_DATASTORE: [&str; 12] = [
+    "type",
+    "path",
+    "bucket",
+    "prefix",
+    "region",
+    "endpoint",
+    "forcePathStyle",
+    "config",
+    "directories",
+    "exclude",
+    "hydrationStrategy",
+    "namespace",
+];
+
 /// The content of a marker, in its own order and spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
@@ -77,6 +122,16 @@ impl Marker {
     /// Returns the text of a setting.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.document.get(key).filter(|value| !value.is_null())?.as_text()
+    }
+
+    /// Returns the settings that nobody knows, which are kept and have no effect.
+    pub fn unknown(&self) -> Vec<String> {
+        let top = self.document.iter().map(|(key, _)| key.to_owned());
+        let mut unknown: Vec<String> = top.filter(|key| !KNOWN.contains(&key.as_str())).collect();
+        let block = self.document.get("datastore").and_then(Node::as_mapping);
+        let of_block = block.into_iter().flat_map(Mapping::iter).map(|(key, _)| key);
+        unknown.extend(of_block.filter(|key| !KNOWN_OF_DATASTORE.contains(key)).map(|key| format!("datastore.{key}")));
+        unknown
     }
 
     /// Returns the `datastore:` block.
@@ -182,6 +237,14 @@ mod tests {
         assert_eq!(tools("tool: claude\n"), Some(serde_json::json!(["claude"])));
         assert_eq!(tools("tool: none\n"), Some(serde_json::json!([])));
         assert_eq!(tools("tool: a\ntools: [b]\n"), Some(serde_json::json!(["b"])));
+    }
+
+    #[test]
+    fn settings_that_nobody_knows_are_named() {
+        let text = "repoId: a\ntool: none\ndatastor:\n  type: filesystem\n\
+                    datastore:\n  type: filesystem\n  pth: /srv\n  namespace: infra\n";
+
+        assert_eq!(marker(text).unknown(), ["datastor", "datastore.pth"]);
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(crate) async fn run(_: DoctorArguments, context: &Context) -> Outcome {
     match context.repo() {
         Ok(repo) => {
             checks.push(Check::passed("repository", format!("repository {}", repo.paths().root.display())));
+            checks.push(settings(&repo));
             examine_repository(&repo, context, &mut checks).await;
         }
         Err(error) => {
@@ -91,6 +92,21 @@ async fn examine_repository(repo: &Repo, context: &Context, checks: &mut Vec<Che
         checks.push(global_lock(repo, context).await);
     }
     checks.push(catalog(repo));
+}
+
+/// Whether every setting is one. Commands say nothing about those that have no effect: the existing swamp does not
+/// either, and knows settings of its own.
+fn settings(repo: &Repo) -> Check {
+    let name = "settings";
+    let mut ignored: Vec<String> =
+        repo.marker().unknown().iter().map(|key| format!("`{key}` in .swamp.yaml")).collect();
+    ignored.extend(repo.environment().ignored().map(str::to_owned));
+    if ignored.is_empty() {
+        return Check::passed(name, "every setting is known");
+    }
+    let hint =
+        "look for a spelling mistake; timeouts are whole milliseconds, those of requests 1000 to 600000".to_owned();
+    Check::failed(name, Severity::Warning, format!("ignored: {}", ignored.join(", ")), Some(hint))
 }
 
 async fn conditional_writes(repo: &Repo) -> Check {

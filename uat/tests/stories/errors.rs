@@ -70,6 +70,19 @@ fn a_repository_is_made_once() {
     assert_eq!(id(&repository.marker()), id(&marker));
 }
 
+#[test]
+fn doctor_names_settings_that_have_no_effect() {
+    let scene = Scene::new(Backend::Directory);
+    let repository = scene.repository("ana", "infra").with("SWAMP_LOCK_TIMEOUT_MS", "soon");
+    repository.write_marker(&format!("datastor: {{}}\n{}", repository.marker()));
+
+    let checks = repository.json(&["doctor"])["checks"].take();
+
+    let settings = checks.as_array().and_then(|checks| checks.iter().find(|check| check["check"] == "settings"));
+    let message = settings.map_or("", |check| check["message"].as_str().unwrap_or_default());
+    assert_eq!(message, "ignored: `datastor` in .swamp.yaml, SWAMP_LOCK_TIMEOUT_MS", "{checks}");
+}
+
 fn an_unreachable_store_asks_to_try_again(scene: &Scene) {
     let writer = with_something_to_push(scene);
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
