@@ -135,7 +135,8 @@ impl Store {
             let bytes = self.raw_bytes(&artifact, &numbers);
             let changes = match mode {
                 GcMode::DryRun => None,
-                GcMode::Collect => Some(self.delete_all(&artifact)?),
+                // Not the whole name: what was stored since it was judged is alive.
+                GcMode::Collect => Some(self.delete_versions(&artifact, &numbers)?),
             };
             collected.expired.push(Expired { artifact, reason, version_count: numbers.len(), bytes, changes });
             return Ok(());

@@ -195,6 +195,26 @@ fn data_of_a_run_ends_with_the_record_of_the_run() {
 }
 
 #[test]
+fn what_is_stored_while_its_name_is_judged_is_not_garbage() {
+    let bed = Bed::new();
+    let mut of_run = draft();
+    of_run.lifetime = "workflow".parse().expect("a lifetime");
+    of_run.owner.workflow_id = Some("7f0f0a52-3d35-4f83-8a44-1c6a7be2a001".to_owned());
+    of_run.owner.workflow_run_id = Some("2f6a9c11-0b7d-4d2e-8b1f-5f2f0a9c7e02".to_owned());
+    bed.store.save(&artifact("state"), &of_run, Content::Bytes(b"1")).expect("saved");
+    let meanwhile = |_: &str, _: &str| {
+        bed.store.save(&artifact("state"), &of_run, Content::Bytes(b"2")).expect("saved");
+        Some(false)
+    };
+
+    let collected = bed.store.collect_garbage(GcMode::Collect, &meanwhile);
+
+    assert_eq!(collected.expired.len(), 1);
+    let latest = bed.store.latest(&artifact("state")).expect("read").expect("there");
+    assert_eq!(latest.version, number(2));
+}
+
+#[test]
 fn metadata_follow_a_content_that_was_edited_in_place() {
     let bed = Bed::new();
     let artifact = artifact("state");
