@@ -43,13 +43,15 @@ impl Failures {
         Self { clock, kept: Mutex::default() }
     }
 
-    /// Keeps a failure; the same one again only counts.
+    /// Keeps a failure; the same one again, for the same reason, only counts.
     pub fn note(&self, operation: &'static str, path: &str, errno: Option<i32>, reason: &str) {
         let time = self.clock.now();
+        let reason: String = reason.chars().take(REASON_BYTES_MAX / 4).collect();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.0 += 1;
         if let Some(last) = kept.1.back_mut()
             && (last.operation, last.path.as_str(), last.errno) == (operation, path, errno)
+            && last.reason == reason
         {
             (last.time, last.count) = (time, last.count + 1);
             return;
@@ -57,7 +59,6 @@ impl Failures {
         if kept.1.len() == FAILURES_MAX {
             kept.1.pop_front();
         }
-        let reason: String = reason.chars().take(REASON_BYTES_MAX / 4).collect();
         kept.1.push_back(Failure { time, operation, path: path.to_owned(), errno, reason, count: 1 });
     }
 
@@ -109,6 +110,17 @@ mod tests {
         let (count, last) = failures.last();
 
         assert_eq!((count, last.len(), last[0].count), (3, 1, 3));
+    }
+
+    #[test]
+    fn another_reason_is_another_failure() {
+        let failures = fresh();
+
+        failures.note("push", "", None, "HTTP 503");
+        failures.note("push", "", None, "HTTP 403");
+
+        let reasons: Vec<String> = failures.last().1.into_iter().map(|failure| failure.reason).collect();
+        assert_eq!(reasons, ["HTTP 503", "HTTP 403"]);
     }
 
     #[test]
