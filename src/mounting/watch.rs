@@ -4,7 +4,7 @@
 //! They are looked at every few seconds until an hour after they were closed, and seldom from then on, for a mapping may
 //! last for days. A file whose properties differ from those seen last has changed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ struct Watched {
 #[derive(Debug, Default)]
 pub(super) struct WatchList {
     files: BTreeMap<RelPath, Watched>,
-    /// The same, by the time at which they are forgotten; may name files that are watched for longer by now.
-    order: VecDeque<(Duration, RelPath)>,
+    /// The same, by the time until which they are watched.
+    order: BTreeSet<(Duration, RelPath)>,
     /// Files that were watched for as long as that goes, or gave way to others.
     resting: BTreeMap<RelPath, Stamp>,
     rested_at: Duration,
@@ -62,7 +62,7 @@ impl WatchList {
     /// Watches a file that was just closed, as it is now.
     pub(super) fn add(&mut self, root: &Path, path: RelPath, now: Duration) {
         let Some(stamp) = stamp(root, &path) else {
-            self.files.remove(&path);
+            self.forget(&path);
             self.resting.remove(&path);
             return;
         };
@@ -70,11 +70,19 @@ impl WatchList {
     }
 
     fn watch(&mut self, path: RelPath, stamp: Stamp, now: Duration) {
+        self.forget(&path);
         self.resting.remove(&path);
         let until = now + WATCH_TIME;
         self.files.insert(path.clone(), Watched { stamp, until });
-        self.order.push_back((until, path));
+        self.order.insert((until, path));
         self.retire(now);
+    }
+
+    /// Ends watching a file; returns what was seen of it last.
+    fn forget(&mut self, path: &RelPath) -> Option<Stamp> {
+        let watched = self.files.remove(path)?;
+        self.order.remove(&(watched.until, path.clone()));
+        Some(watched.stamp)
     }
 
     /// Watches the files of a directory in which something is open for writing; returns those that were not watched yet, which
@@ -113,7 +121,7 @@ impl WatchList {
             }
         }
         for path in gone {
-            self.files.remove(&path);
+            self.forget(&path);
         }
         changed
     }
@@ -142,16 +150,12 @@ impl WatchList {
 
     /// Lets files rest whose time is over, and the oldest of too many.
     fn retire(&mut self, now: Duration) {
-        while let Some((until, path)) = self.order.front() {
-            let is_stale = self.files.get(path).is_none_or(|watched| watched.until != *until);
-            let is_surplus = self.files.len() > WATCHED_MAX;
-            if !is_stale && *until > now && !is_surplus {
-                break;
-            }
-            if !is_stale && let Some((path, watched)) = self.files.remove_entry(path) {
-                self.resting.insert(path, watched.stamp);
-            }
-            self.order.pop_front();
+        while let Some((_, path)) =
+            self.order.first().filter(|(until, _)| *until <= now || self.files.len() > WATCHED_MAX)
+        {
+            let path = path.clone();
+            let Some(stamp) = self.forget(&path) else { break };
+            self.resting.insert(path, stamp);
         }
         while self.resting.len() > RESTING_MAX {
             self.resting.pop_first();
@@ -240,6 +244,17 @@ mod tests {
         list.changed(root.path(), 3 * WATCH_TIME, Look::Due);
         write(&root, "a", "six");
         assert_eq!(list.changed(root.path(), 3 * WATCH_TIME + REST_PERIOD, Look::Due), vec![path("a")]);
+    }
+
+    #[test]
+    fn a_file_that_is_closed_over_and_over_is_listed_once() {
+        let (root, mut list) = watching(&["first", "often"]);
+
+        for second in 0..1000 {
+            list.add(root.path(), path("often"), Duration::from_secs(second));
+        }
+
+        assert_eq!((list.files.len(), list.order.len()), (2, 2));
     }
 
     #[test]
