@@ -109,6 +109,8 @@ pub struct Schedule {
     /// The push that is running.
     running: Option<Running>,
     is_asked: bool,
+    /// Whether whoever asked for the push that failed still waits.
+    is_awaited: bool,
     retry: Option<Retry>,
     refresh_at: Duration,
     refreshed_at: Option<Duration>,
@@ -123,6 +125,7 @@ impl Schedule {
             waiting: None,
             running: None,
             is_asked: false,
+            is_awaited: false,
             retry: None,
             refresh_at: now,
             refreshed_at: None,
@@ -140,6 +143,11 @@ impl Schedule {
         self.is_asked = true;
     }
 
+    /// Hears that somebody still waits for the push that has just failed.
+    pub fn ask_again(&mut self) {
+        self.is_awaited = true;
+    }
+
     /// Whether a push is running.
     pub fn is_pushing(&self) -> bool {
         self.running.is_some()
@@ -153,6 +161,9 @@ impl Schedule {
         if self.is_asked {
             return Some(Duration::ZERO);
         }
+        if self.is_awaited {
+            return Some(self.retry.map_or(Duration::ZERO, |retry| retry.at));
+        }
         if self.timing.pushes == Pushes::OnRequest {
             return None;
         }
@@ -165,7 +176,7 @@ impl Schedule {
     /// Hears that a push begins.
     pub fn begin_push(&mut self) {
         self.running = Some(Running { covered: self.waiting.take() });
-        self.is_asked = false;
+        (self.is_asked, self.is_awaited) = (false, false);
     }
 
     /// Hears what a push came to; `chance` is between 0 and 1.
@@ -252,6 +263,23 @@ mod tests {
         changed_at(&mut schedule, 10, 39);
 
         assert_eq!(schedule.push_at(false), Some(seconds(40)));
+    }
+
+    #[test]
+    fn a_push_that_is_waited_for_is_tried_again_whatever_else_is_said_of_pushes() {
+        let mut schedule = Schedule::new(Timing { pushes: Pushes::OnRequest, ..Timing::default() }, Duration::ZERO);
+        changed_at(&mut schedule, 10, 10);
+        schedule.ask();
+        schedule.begin_push();
+        schedule.end_push(Ended::Failed, seconds(11), 0.5);
+        assert_eq!(schedule.push_at(false), None);
+
+        schedule.ask_again();
+
+        assert_eq!(schedule.push_at(true), Some(seconds(11) + RETRY_FIRST));
+        schedule.begin_push();
+        schedule.end_push(Ended::Failed, seconds(20), 0.5);
+        assert_eq!(schedule.push_at(true), None);
     }
 
     #[test]

@@ -225,12 +225,13 @@ async fn finish(
     };
     let first = keeper.flush(timeout).await;
     let is_reachable = first.as_ref().is_ok_and(Flushed::is_done);
-    let unmounting = Arc::clone(&mount);
+    let (unmounting, writing) = (Arc::clone(&mount), repo.watermark().held());
     let unmounted = tokio::task::spawn_blocking(move || unmounting.unmount(GRACE)).await;
-    unmounted.map_err(RepoError::from)?;
+    let is_free = unmounted.map_err(RepoError::from)?;
     drop(mount);
     // Whoever still wrote has been heard now.
-    let left = match keeper.flush(if is_reachable { timeout.max(LAST_LOOK) } else { Duration::ZERO }).await {
+    let last_look = if is_reachable && !timeout.is_zero() { timeout.max(LAST_LOOK) } else { Duration::ZERO };
+    let left = match keeper.flush(last_look).await {
         Ok(left) => left,
         Err(error) => Flushed { is_everything: true, reason: Some(error.to_string()), ..Flushed::default() },
     };

@@ -12,6 +12,9 @@ use crate::mounting::relayed::Relayed;
 use crate::mounting::summary::{Flushed, Pushed};
 use crate::sync::DirtySet;
 
+/// Why something is left if no push has failed.
+const LATE: &str = "it did not end in time";
+
 /// Somebody who waits until everything is remote.
 pub(super) struct Flush {
     pub(super) deadline: Duration,
@@ -23,6 +26,10 @@ impl State {
         self.catch_up();
         if self.is_clean() && !self.schedule.is_pushing() {
             return answer(reply, Answer::Flushed(Flushed::default()));
+        }
+        if timeout.is_zero() {
+            // Nobody waits for a push, which may not even be wanted.
+            return answer(reply, Answer::Flushed(self.left(Some(LATE.to_owned()))));
         }
         self.flushes.push(Flush { deadline: self.now().saturating_add(timeout), reply });
         // A push that is running may have begun too early.
@@ -42,7 +49,7 @@ impl State {
             Ok(_) => self.schedule.ask(),
             // Waiting does not help; the schedule tries again after any other failure.
             Err(error) if error.kind() == Kind::Denied => self.answer_flushes(&self.left(Some(error.to_line()))),
-            Err(_) => {}
+            Err(_) => self.schedule.ask_again(),
         }
     }
 
@@ -55,9 +62,7 @@ impl State {
         if late.is_empty() {
             return;
         }
-        let error = self.doing.push_error.as_ref().map(|error| error.message.clone());
-        let reason = error.unwrap_or_else(|| "it did not end in time".to_owned());
-        let left = self.left(Some(reason));
+        let left = self.left(Some(LATE.to_owned()));
         for flush in late {
             answer(flush.reply, Answer::Flushed(left.clone()));
         }
@@ -77,6 +82,8 @@ impl State {
     fn left(&self, reason: Option<String>) -> Flushed {
         match self.parts.watermark.peek() {
             Ok(DirtySet { is_everything, paths }) => {
+                let failed = self.doing.push_error.as_ref().map(|error| error.message.clone());
+                let reason = failed.or(reason);
                 let held = self.parts.watermark.held();
                 let left = paths.iter().filter(|path| held.binary_search(path).is_err());
                 Flushed { left: left.map(ToString::to_string).collect(), is_everything, reason }
