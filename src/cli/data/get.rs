@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -199,6 +200,12 @@ fn save(content: &mut Content, target: &Path) -> Outcome {
     }
     let directory = target.parent().unwrap_or(Path::new("."));
     let mut staged = Staged::new(directory)?;
+    if let Ok(replaced) = target.metadata() {
+        // Before anything is in it: what was for its owner alone stays so. Whose it is only root can keep.
+        let keep = staged.file().set_permissions(replaced.permissions());
+        keep.map_err(FileError::at("set the permissions of", target))?;
+        let _others = std::os::unix::fs::fchown(&*staged.file(), Some(replaced.uid()), Some(replaced.gid()));
+    }
     content
         .for_each_piece(&mut |piece| Ok(staged.file().write_all(piece).map_err(FileError::at("write", target))?))?;
     Ok(fsutil::install(staged, target, Durability::Relaxed)?)

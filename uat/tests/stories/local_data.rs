@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the story plays without our own library")]
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use swamp_uat::{Repository, Scene, files_below, on_every_backend};
@@ -65,6 +65,7 @@ fn content_goes_where_a_link_leads_and_is_described(scene: &Scene) {
     repository.put("vault", "motd", b"ours");
     let (target, link) = (repository.path().join("target"), repository.path().join("link"));
     fs::write(&target, b"older").expect("the scene is writable");
+    fs::set_permissions(&target, Permissions::from_mode(0o600)).expect("our own");
     symlink(&target, &link).expect("the scene is writable");
 
     let described = repository.json(&["data", "get", "vault", "motd", "-o", link.to_str().expect("plain")]);
@@ -73,5 +74,6 @@ fn content_goes_where_a_link_leads_and_is_described(scene: &Scene) {
     assert_eq!((&described["name"], described.get("content")), (&"motd".into(), None));
     assert!(link.is_symlink());
     assert_eq!(fs::read(&target).expect("written"), b"ours");
+    assert_eq!(fs::metadata(&target).expect("written").permissions().mode() & 0o777, 0o600);
     assert_eq!(piped.stdout, b"ours");
 }
