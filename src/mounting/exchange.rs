@@ -21,7 +21,7 @@ use super::summary::{CatalogOutcome, Pulled, Pushed};
 use crate::data::layout::Artifact;
 use crate::data::name::VersionNumber;
 use crate::data::store::Restated;
-use crate::fsutil::FileError;
+use crate::fsutil::{self, FileError};
 use crate::namespace::Namespace;
 use crate::repo::{EngineOptions, Repo, RepoError};
 use crate::sync::{Depth, Silent, SyncOptions, SyncService as _};
@@ -79,12 +79,18 @@ impl Catalogs {
 pub struct RepoExchange {
     repo: Arc<Repo>,
     stop: CancellationToken,
+    is_unsure: bool,
 }
 
 impl RepoExchange {
     /// Returns the exchange of a repository, which `stop` ends.
     pub fn new(repo: Arc<Repo>, stop: CancellationToken) -> Self {
-        Self { repo, stop }
+        Self { repo, stop, is_unsure: false }
+    }
+
+    /// Returns one that reads the whole tree at first if `is_unsure`: the last mount did not live to follow its changes.
+    pub fn unsure(self, is_unsure: bool) -> Self {
+        Self { is_unsure, ..self }
     }
 
     fn options(&self) -> EngineOptions {
@@ -102,8 +108,13 @@ impl RepoExchange {
     }
 
     async fn try_push(&self) -> Result<Pushed, RepoError> {
+        if self.repo.config().backend.directory().is_none() {
+            // The kernel tells of a write to a mapped file by its time, but only of the first after it has written the page
+            // back: until then a file is sent as it was, and looks unchanged for ever.
+            fsutil::sync_file_system(&self.repo.namespaced())?;
+        }
         // What the export says must be what is in the tree.
-        self.repo.current_catalog()?;
+        self.repo.catalog_to_publish()?;
         let engine = self.repo.engine(self.options()).await?;
         Ok((&engine.push_changed(&self.asked(None)).await?).into())
     }
@@ -156,7 +167,8 @@ impl Exchange for RepoExchange {
     }
 
     fn read_missed(&self) -> Result<bool, Relayed> {
-        self.repo.current_catalog().map(|_| true).map_err(|error| Relayed::of(&error))
+        let read = if self.is_unsure { self.repo.rebuild_catalog() } else { self.repo.current_catalog().map(drop) };
+        read.map(|()| true).map_err(|error| Relayed::of(&error))
     }
 
     fn read_again(

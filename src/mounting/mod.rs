@@ -14,7 +14,6 @@ mod keeper;
 mod recorder;
 mod relayed;
 mod reports;
-mod rows;
 mod schedule;
 mod shown;
 mod socket;

@@ -1,7 +1,9 @@
 //! Keeping the catalog in step with the tree.
 //!
-//! A cache is changed by us alone, and whoever changes it tells the catalog. A shared directory is changed by others
-//! too, and so is the repository's own where it keeps the data: before it is read, every data name whose directory changed since it was scanned is scanned again.
+//! A cache is changed by us alone, and whoever changes it tells the catalog, unless it is killed just then. Whatever it
+//! changed is dirty, and is scanned again before it is published. A shared directory is changed by others too, and so is
+//! the repository's own where it keeps the data: before it is read, every data name whose directory changed since it was
+//! scanned is scanned again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,20 +13,75 @@ use tracing::debug;
 use super::{Repo, RepoError};
 use crate::catalog::{Catalog, Filter, Name, NameScan, Scope};
 use crate::data::layout::Artifact;
-use crate::data::name::ModelType;
 use crate::data::store::Changes;
-use crate::sync::{TreeRows, name_of};
+use crate::data::walk;
+use crate::path::RelPath;
+use crate::sync::{Affected, DirtySet, TreeRows, artifact_of, name_of};
+
+/// When data names had changed when they were scanned, in nanoseconds.
+type Marks = HashMap<Name, i64>;
 
 impl Repo {
-    /// Returns the catalog with every version that is in the tree.
+    /// Returns the catalog with every version that is in the tree, as whoever put it there told.
     pub fn current_catalog(&self) -> Result<Arc<Catalog>, RepoError> {
+        self.catalog_after(|catalog| if self.is_changed_by_others() { self.reconcile(catalog) } else { Ok(()) })
+    }
+
+    /// Returns the catalog with every version that is about to be published, whether anybody lived to tell of it or not.
+    pub fn catalog_to_publish(&self) -> Result<Arc<Catalog>, RepoError> {
+        self.catalog_after(|catalog| {
+            if self.is_changed_by_others() {
+                return self.reconcile(catalog);
+            }
+            let DirtySet { is_everything, paths } = self.watermark.peek()?;
+            if is_everything {
+                return self.reconcile(catalog);
+            }
+            let mut known = self.marks(catalog)?;
+            self.read_changed(catalog, self.artifacts_of(&paths, catalog, &known)?, &mut known)
+        })
+    }
+
+    /// Returns the catalog after every data name was looked at.
+    pub fn checked_catalog(&self) -> Result<Arc<Catalog>, RepoError> {
+        self.catalog_after(|catalog| self.reconcile(catalog))
+    }
+
+    /// Reads the whole tree again, for when nobody knows what was missed.
+    pub fn rebuild_catalog(&self) -> Result<(), RepoError> {
+        Ok(self.rows(&*self.catalog()?).rebuild().map(drop)?)
+    }
+
+    fn catalog_after(&self, follow: impl FnOnce(&Catalog) -> Result<(), RepoError>) -> Result<Arc<Catalog>, RepoError> {
         let catalog = self.catalog()?;
-        if !catalog.is_complete(self.namespace())? {
+        if catalog.is_complete(self.namespace())? {
+            follow(&catalog)?;
+        } else {
             self.rows(&catalog).rebuild()?;
-        } else if self.config.backend.directory().is_some() || !self.shares_data() {
-            self.reconcile(&catalog)?;
         }
         Ok(catalog)
+    }
+
+    fn is_changed_by_others(&self) -> bool {
+        self.config.backend.directory().is_some() || !self.shares_data()
+    }
+
+    /// Returns the data names that lie at, above or below some paths, also those that are only `known` any more.
+    fn artifacts_of(&self, paths: &[RelPath], catalog: &Catalog, known: &Marks) -> Result<Vec<Artifact>, RepoError> {
+        let root = self.store.root();
+        let mut affected = Affected::default();
+        for path in paths {
+            affected.add(path, || walk::has_versions(&path.under(root)));
+        }
+        if !affected.subtrees.is_empty() {
+            let is_within = |artifact: &Artifact| affected.is_within(artifact);
+            let mut found: Vec<Artifact> = known.keys().filter_map(artifact_of).filter(is_within).collect();
+            if affected.subtrees.iter().any(|subtree| subtree.under(root).is_dir()) {
+                found.extend(self.rows(catalog).artifacts()?.into_iter().filter(is_within));
+            }
+            affected.artifacts.extend(found);
+        }
+        Ok(affected.artifacts.into_iter().collect())
     }
 
     /// Brings the rows of some data names in step with what was just done to them.
@@ -60,24 +117,42 @@ impl Repo {
     }
 
     fn reconcile(&self, catalog: &Catalog) -> Result<(), RepoError> {
-        let (namespace, rows) = (self.namespace(), self.rows(catalog));
-        let marks = catalog.scan_marks(namespace)?;
-        let mut known: HashMap<Name, i64> = marks.into_iter().map(|mark| (mark.name, mark.mtime_ns)).collect();
+        let mut known = self.marks(catalog)?;
+        self.read_changed(catalog, self.rows(catalog).artifacts()?, &mut known)?;
+        let mut gone: Vec<Name> = known.into_keys().collect();
+        gone.sort_unstable();
+        if !gone.is_empty() {
+            let gone = gone.into_iter().map(|name| NameScan { name, mtime_ns: None, versions: Vec::new() });
+            self.rows(catalog).replace(gone.collect())?;
+        }
+        Ok(())
+    }
+
+    /// Returns when each data name of the catalog had changed when it was scanned.
+    fn marks(&self, catalog: &Catalog) -> Result<Marks, RepoError> {
+        let marks = catalog.scan_marks(self.namespace())?;
+        Ok(marks.into_iter().map(|mark| (mark.name, mark.mtime_ns)).collect())
+    }
+
+    /// Scans those of some data names again whose directory has changed since; takes them all out of `known`.
+    fn read_changed(&self, catalog: &Catalog, artifacts: Vec<Artifact>, known: &mut Marks) -> Result<(), RepoError> {
+        if artifacts.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows(catalog);
         // Appending changes files below a version, which the time of the name's directory does not tell.
-        let growing = Filter { scope: Scope::One(namespace.cloned()), streaming: Some(true), ..Filter::default() };
+        let scope = Scope::One(self.namespace().cloned());
+        let growing = Filter { scope, streaming: Some(true), ..Filter::default() };
         let growing: HashSet<Name> =
             catalog.search(&growing, u64::MAX)?.records.iter().map(crate::catalog::Record::name).collect();
         let mut scans = Vec::new();
-        for artifact in rows.artifacts()? {
+        for artifact in artifacts {
             let name = name_of(&artifact);
             let recorded = known.remove(&name);
             if !rows.is_current(&artifact, recorded) || growing.contains(&name) {
                 scans.push(rows.scan(&artifact)?);
             }
         }
-        let mut gone: Vec<Name> = known.into_keys().collect();
-        gone.sort_unstable();
-        scans.extend(gone.into_iter().map(|name| NameScan { name, mtime_ns: None, versions: Vec::new() }));
         if !scans.is_empty() {
             debug!(names = scans.len(), "catalog follows the tree");
             rows.replace(scans)?;
@@ -88,9 +163,4 @@ impl Repo {
     fn rows<'a>(&'a self, catalog: &'a Catalog) -> TreeRows<'a> {
         TreeRows { root: self.store.root().to_owned(), namespace: self.namespace(), catalog, clock: &*self.clock }
     }
-}
-
-fn artifact_of(name: &Name) -> Option<Artifact> {
-    let model_type = ModelType::from_normalized(&name.type_normalized).ok()?;
-    Artifact::new(model_type, name.model_id.parse().ok()?, name.data_name.parse().ok()?).ok()
 }

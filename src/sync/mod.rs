@@ -5,6 +5,7 @@
 //! created before the lock and mutable ones written under it; nothing is deleted remotely that was not announced here
 //! and held here before; a pull never discards what was changed here; the catalog follows every pull.
 
+mod affected;
 mod apply;
 mod boundary;
 mod deadline;
@@ -34,6 +35,7 @@ use bytes::Bytes;
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 
+pub use affected::Affected;
 pub use boundary::{Fate, fate, has_place, is_temporary_name, keeps_places};
 pub use engine::{Engine, EngineParts, Limits, Placement};
 pub use error::{Failed, PartError, SyncError};
@@ -41,7 +43,7 @@ pub use history::{Direction, last_done};
 pub use plan::Depth;
 pub use progress::{Progress, Silent, Step};
 pub use report::{CatalogPulled, Exported, PullReport, PushReport, Renumbered, Stray};
-pub use rows::{TreeRows, name_of};
+pub use rows::{TreeRows, artifact_of, name_of};
 pub use watermark::{DIRTY_PATHS_MAX, DirtySet, Hold, Watermark};
 
 /// What a caller may say about a synchronisation.

@@ -13,6 +13,7 @@ use crate::catalog::{Applied, Catalog, Name, NameScan, Record, Scanned};
 use crate::clock::{Clock, Timestamp};
 use crate::data::layout::Artifact;
 use crate::data::metadata::Metadata;
+use crate::data::name::ModelType;
 use crate::data::walk::{self, FoundName};
 use crate::namespace::Namespace;
 
@@ -141,6 +142,12 @@ fn name_scan(namespace: Option<&Namespace>, found: &FoundName, mtime_ns: Option<
         }
     }
     NameScan { name, mtime_ns, versions }
+}
+
+/// Returns the data name that the catalog calls so, `None` if none can be called so.
+pub fn artifact_of(name: &Name) -> Option<Artifact> {
+    let model_type = ModelType::from_normalized(&name.type_normalized).ok()?;
+    Artifact::new(model_type, name.model_id.parse().ok()?, name.data_name.parse().ok()?).ok()
 }
 
 /// Returns what the catalog calls a data name.

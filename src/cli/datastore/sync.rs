@@ -110,7 +110,7 @@ async fn exchange(
 
 async fn push(repo: &Repo, engine: &Engine, asked: &SyncOptions) -> Result<Pushed, Failed> {
     // What the export says must be what is in the tree.
-    repo.current_catalog()?;
+    repo.catalog_to_publish()?;
     Ok((&engine.push_changed(asked).await?).into())
 }
 

@@ -148,7 +148,7 @@ async fn global_lock(repo: &Repo, context: &Context) -> Check {
 fn catalog(repo: &Repo) -> Check {
     let name = "catalog";
     let rows = || -> Result<u64, swamp::repo::RepoError> {
-        let counts = repo.current_catalog()?.counts()?;
+        let counts = repo.checked_catalog()?.counts()?;
         Ok(counts.iter().filter(|count| count.namespace.as_ref() == repo.namespace()).map(|count| count.rows).sum())
     };
     match rows() {

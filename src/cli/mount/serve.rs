@@ -91,7 +91,8 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     let server = Server { pid: std::process::id(), mountpoint: mountpoint.clone(), socket: socket.clone(), started };
     let _claim = Claim::take(state, &server, &*context.clock).await?;
     fsutil::create_directory(&repo.namespaced())?;
-    if repo.watermark().attend()? {
+    let is_unsure = repo.watermark().attend()?;
+    if is_unsure {
         info!("the last mount did not end properly, all files are looked at");
     }
     let (served, links) = (Whereabouts::default(), Links::new(&context.clock));
@@ -104,8 +105,9 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
     served.get_or_init(|| Arc::downgrade(&mount));
 
     let stop = CancellationToken::new();
-    let around = Arc::new(Outside { served, reports });
-    let (keeper, leaves) = keep(&repo, links, around, listener, &arguments, &stop, context)?;
+    let around = Arc::new(Outside { served, reports: Arc::clone(&reports) });
+    let exchange = Arc::new(RepoExchange::new(Arc::clone(&repo), stop.clone()).unsure(is_unsure));
+    let (keeper, leaves) = keep(&repo, links.clone(), around, listener, &arguments, exchange, context)?;
     announce(&arguments, state, &mountpoint, context)?;
 
     let end = until_end(&mount, leaves, context).await;

@@ -187,6 +187,11 @@ pub(super) fn version_numbers(directory: &Path) -> Result<Vec<VersionNumber>, Fi
     Ok(numbers)
 }
 
+/// Whether a directory is that of a data name: it has versions.
+pub fn has_versions(directory: &Path) -> bool {
+    version_numbers(directory).is_ok_and(|numbers| !numbers.is_empty())
+}
+
 /// Returns what is known about one version of the data name in `directory`.
 pub(super) fn read_version(directory: &Path, number: VersionNumber) -> Result<Metadata, Unreadable> {
     let path = directory.join(number.to_string()).join(METADATA_FILE);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, LISTEN_PERIOD, State};
+use super::state::{FOLLOW_DELAY, FOLLOW_RETRY, FOLLOW_SHARE, LISTEN_PERIOD, State};
 use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::data::store::Restated;
@@ -69,7 +69,13 @@ impl State {
         let is_within = |artifact: &Artifact| affected.is_within(artifact);
         let subtrees: Option<&dyn Fn(&Artifact) -> bool> =
             if affected.subtrees.is_empty() { None } else { Some(&is_within) };
-        self.show_rows(&self.parts.exchange.read_again(affected.artifacts.clone(), subtrees));
+        let read = self.parts.exchange.read_again(affected.artifacts.clone(), subtrees);
+        self.show_rows(&read);
+        if read.is_err() {
+            self.affected.extend(affected);
+            self.follow_at = Some(self.now() + FOLLOW_RETRY);
+            return;
+        }
         // Following must not take all the time there is.
         let took = self.now().saturating_sub(now);
         if took > FOLLOW_DELAY / FOLLOW_SHARE {
@@ -87,6 +93,8 @@ impl State {
                 Err(error) => {
                     tracing::warn!(error = error.to_line(), "metadata do not follow a content");
                     self.links.failures.note("follow", "", None, &error.to_line());
+                    self.edited.insert((artifact, version));
+                    self.follow_at = Some(self.now() + FOLLOW_RETRY);
                 }
             }
         }

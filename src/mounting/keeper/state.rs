@@ -13,15 +13,17 @@ use super::{Answer, Ask, KeeperParts, Links, Reply, Verb};
 use crate::data::layout::Artifact;
 use crate::data::name::VersionNumber;
 use crate::mounting::exchange::Order;
-use crate::mounting::rows::Affected;
 use crate::mounting::schedule::{Pushes, Schedule, Span};
 use crate::mounting::shown::{Doing, Phase};
 use crate::mounting::watch::{Look, WatchList};
 use crate::path::RelPath;
-use crate::sync::Depth;
+use crate::sync::{Affected, Depth};
 
 /// How long after a change its rows follow, so that a burst of changes is followed once.
 pub(super) const FOLLOW_DELAY: Duration = Duration::from_millis(100);
+
+/// How long after following failed it is tried again.
+pub(super) const FOLLOW_RETRY: Duration = Duration::from_secs(2);
 
 /// How much longer than following took it waits before it follows again.
 pub(super) const FOLLOW_SHARE: u32 = 10;
@@ -117,7 +119,8 @@ impl State {
         }
         // What changed last gets its rows, too; what runs is interrupted by whoever ends us.
         self.catch_up();
-        if self.watch.has_forgotten()
+        let is_behind = !self.affected.is_empty();
+        if (is_behind || self.watch.has_forgotten())
             && let Err(error) = self.parts.watermark.mark(None)
         {
             tracing::error!(%error, "not recorded that anything may have changed");

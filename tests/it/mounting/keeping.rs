@@ -52,6 +52,51 @@ fn rows_follow_a_change_without_a_push() {
 }
 
 #[test]
+fn rows_that_could_not_be_read_are_read_again() {
+    let rig = Rig::waiting();
+    let directory = rig.machine.put("vpc", "state", "one");
+    rig.readings_failing.store(1, Ordering::Relaxed);
+
+    let change = rig.recorder.changing(Path::new(&directory)).expect("recorded");
+    std::fs::remove_dir_all(rig.machine.engine().parts().root.join(&directory).join("1")).expect("removed");
+    drop(change);
+    rig.recorder.changed(&Path::new(&directory).join("1"));
+
+    eventually("no rows", || rig.machine.names().is_empty());
+    assert_eq!(rig.links.failures().last().0, 1);
+}
+
+#[test]
+fn a_flush_that_has_no_time_pushes_nothing() {
+    let rig = Rig::waiting();
+    rig.write(FILE, "one");
+
+    let left = rig.flush(Duration::ZERO);
+
+    assert_eq!(left.left, ["outputs/swamp/file/run"]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!rig.is_remote(FILE, 3));
+}
+
+#[test]
+fn a_flush_goes_on_after_a_push_that_failed() {
+    let rig = Rig::waiting();
+    rig.world.fail_writes_of("outputs");
+    rig.write(FILE, "one");
+
+    let left = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            eventually("failed", || rig.links.failures().last().0 > 0);
+            rig.world.heal();
+        });
+        rig.flush(Duration::from_secs(15))
+    });
+
+    assert!(left.is_done(), "{left:?}");
+    assert!(rig.is_remote(FILE, 3));
+}
+
+#[test]
 fn without_automatic_pushes_a_push_is_made_when_it_is_asked_for() {
     let rig = Rig::waiting();
     rig.write(FILE, "one");

@@ -11,6 +11,7 @@ use swamp::clock::{Clock, SystemClock};
 use swamp::data::layout::Artifact;
 use swamp::data::name::VersionNumber;
 use swamp::data::store::Restated;
+use swamp::error::Kind;
 use swamp::mounting::control::{Answer, Verb};
 use swamp::mounting::{
     Admission, Catalogs, Exchange, Flushed, Keeper, KeeperParts, Links, Phase, Pulled, Pushed, Pushes, Recorder,
@@ -32,6 +33,8 @@ pub(super) struct Rig {
     pub(super) links: Links,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) around: Arc<Around>,
+    /// How often reading rows again fails before it works.
+    pub(super) readings_failing: Arc<AtomicU64>,
     keeper: Option<Keeper>,
 }
 
@@ -51,8 +54,9 @@ impl Surroundings for Around {
     }
 }
 
+/// The exchange of an engine, whose catalog may be out of order for some time.
 #[derive(Debug)]
-struct OfEngine(Arc<Engine>);
+struct OfEngine(Arc<Engine>, Arc<AtomicU64>);
 
 fn relayed(error: &SyncError) -> Relayed {
     Relayed::of(error)
@@ -91,6 +95,10 @@ impl Exchange for OfEngine {
         artifacts: BTreeSet<Artifact>,
         _: Option<&dyn Fn(&Artifact) -> bool>,
     ) -> Result<bool, Relayed> {
+        if self.1.load(Ordering::Relaxed) > 0 {
+            self.1.fetch_sub(1, Ordering::Relaxed);
+            return Err(Relayed::new(Kind::Unavailable, "the database is locked"));
+        }
         self.0.refresh_rows(&artifacts).map(|()| true).map_err(|error| relayed(&error))
     }
 }
@@ -123,9 +131,10 @@ impl Rig {
         let watermark = Arc::clone(&machine.engine().parts().watermark);
         let recorder = Recorder::new(Arc::clone(&watermark), admission, &links);
         let around = Arc::new(Around::default());
+        let readings_failing = Arc::new(AtomicU64::new(0));
         let (push_delay, push_delay_max) = (Duration::from_millis(30), Duration::from_millis(300));
         let parts = KeeperParts {
-            exchange: Arc::new(OfEngine(Arc::clone(machine.engine()))),
+            exchange: Arc::new(OfEngine(Arc::clone(machine.engine()), Arc::clone(&readings_failing))),
             watermark,
             root: machine.engine().parts().root.clone(),
             timing: Timing { push_delay, push_delay_max, refresh: Duration::from_mins(1), pushes },
@@ -133,7 +142,7 @@ impl Rig {
             surroundings: Arc::clone(&around) as _,
         };
         let keeper = Some(Keeper::start(parts, links.clone()).expect("started"));
-        Self { world: world.clone(), machine, recorder, links, clock, around, keeper }
+        Self { world: world.clone(), machine, recorder, links, clock, around, readings_failing, keeper }
     }
 
     /// The same machine in a new process, after the old one ended as it should.

@@ -8,20 +8,21 @@ use crate::path::RelPath;
 
 /// What must be read again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Affected {
+pub struct Affected {
     /// Data names whose versions may have changed.
-    pub(super) artifacts: BTreeSet<Artifact>,
+    pub artifacts: BTreeSet<Artifact>,
     /// Directories that came or went with everything below them.
-    pub(super) subtrees: BTreeSet<RelPath>,
+    pub subtrees: BTreeSet<RelPath>,
 }
 
 impl Affected {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing must be.
+    pub fn is_empty(&self) -> bool {
         self.artifacts.is_empty() && self.subtrees.is_empty()
     }
 
-    /// Adds what follows from one changed path; `is_leaf` says that it is a file, or an empty directory.
-    pub(super) fn add(&mut self, path: &RelPath, is_leaf: impl FnOnce() -> bool) {
+    /// Adds what follows from one changed path; `is_leaf` says that no other data names lie below it.
+    pub fn add(&mut self, path: &RelPath, is_leaf: impl FnOnce() -> bool) {
         if path.segments().next() != Some(DATA_DIRECTORY) {
             return;
         }
@@ -42,8 +43,14 @@ impl Affected {
         }
     }
 
+    /// Adds what else must be.
+    pub fn extend(&mut self, other: Self) {
+        self.artifacts.extend(other.artifacts);
+        self.subtrees.extend(other.subtrees);
+    }
+
     /// Whether a data name is among those that came or went with a directory.
-    pub(super) fn is_within(&self, artifact: &Artifact) -> bool {
+    pub fn is_within(&self, artifact: &Artifact) -> bool {
         let directory = artifact.directory();
         self.subtrees.iter().any(|subtree| directory.is_within(subtree))
     }
