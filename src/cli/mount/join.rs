@@ -26,8 +26,8 @@ pub(super) trait Served: Send + Sync + fmt::Debug {
     /// Waits until it is unmounted, at most for `timeout`; returns whether it is still mounted.
     fn wait(&self, timeout: Duration) -> Result<bool, Failed>;
 
-    /// Takes it away; who uses it may finish within `grace`.
-    fn unmount(&self, grace: Duration);
+    /// Takes it away; who uses it may finish within `grace`. Returns whether everybody did.
+    fn unmount(&self, grace: Duration) -> bool;
 
     /// Tells the kernel that names have changed.
     fn names_changed(&self);
@@ -56,10 +56,12 @@ impl Served for swamp_mount::Served {
         Ok(waited == Waited::Served)
     }
 
-    fn unmount(&self, grace: Duration) {
-        if self.mount().unmount(grace) == Unmounted::CutOff {
+    fn unmount(&self, grace: Duration) -> bool {
+        let is_free = self.mount().unmount(grace) == Unmounted::Drained;
+        if !is_free {
             warn!("somebody still used the mount and was cut off");
         }
+        is_free
     }
 
     fn names_changed(&self) {

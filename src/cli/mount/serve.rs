@@ -12,6 +12,7 @@ use swamp::mounting::{
     Claim, Flushed, Keeper, KeeperParts, Leave, Links, MountFacts, MountReports, Pushes, RepoExchange, Server,
     Surroundings,
 };
+use swamp::path::RelPath;
 use swamp::repo::{Repo, RepoError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -112,7 +113,7 @@ pub(crate) async fn run(arguments: MountArguments, context: &Context) -> Outcome
 
     let end = until_end(&mount, leaves, context).await;
     notify::tell(&context.environment, "STOPPING=1");
-    let outcome = finish(end, keeper, mount, &arguments, &stop).await;
+    let outcome = finish(end, keeper, mount, &parts, &stop).await;
     if !repo.watermark().leave()? {
         warn!("something was still being written, the next mount looks at all files");
     }
@@ -156,11 +157,11 @@ fn keep(
     surroundings: Arc<Outside>,
     listener: UnixListener,
     arguments: &MountArguments,
-    stop: &CancellationToken,
+    exchange: Arc<RepoExchange>,
     context: &Context,
 ) -> Result<(Keeper, mpsc::Receiver<Leave>), Failed> {
     let parts = KeeperParts {
-        exchange: Arc::new(RepoExchange::new(Arc::clone(repo), stop.clone())),
+        exchange,
         watermark: Arc::clone(repo.watermark()),
         root: repo.namespaced(),
         timing: arguments.timing(),
@@ -216,9 +217,10 @@ async fn finish(
     end: End,
     keeper: Keeper,
     mount: Arc<dyn Served>,
-    arguments: &MountArguments,
+    parts: &Parts<'_>,
     stop: &CancellationToken,
 ) -> Outcome {
+    let Parts { repo, arguments, .. } = parts;
     let is_pushing = arguments.timing().pushes == Pushes::Automatic;
     let timeout = match &end {
         End::Asked(leave) => leave.timeout,
@@ -239,7 +241,11 @@ async fn finish(
     };
     // The first one knows why better than one that had no time.
     let reason = first.ok().and_then(|first| first.reason).or(left.reason);
-    let left = Flushed { reason, ..Flushed { left: left.left, is_everything: left.is_everything, reason: None } };
+    let mut left = Flushed { reason, left: left.left, is_everything: left.is_everything };
+    // What is written to a shared directory is in the datastore already.
+    if !is_free && !writing.is_empty() && repo.config().backend.directory().is_none() {
+        leave_open(repo, writing, &mut left)?;
+    }
     let failed = match end {
         End::Asked(leave) => {
             // Whoever asked says what is left; for us that is an orderly end.
@@ -258,6 +264,19 @@ async fn finish(
         None if left.is_done() => Ok(()),
         None => Err(MountFailure::NotRemote { left }.into()),
     }
+}
+
+/// Records directories in which files stay open for writing: the kernel goes on writing to them, and nobody is told.
+fn leave_open(repo: &Repo, writing: Vec<RelPath>, left: &mut Flushed) -> Result<(), FileError> {
+    for directory in writing {
+        repo.watermark().mark(Some(&directory))?;
+        left.left.push(directory.to_string());
+    }
+    left.left.sort_unstable();
+    left.left.dedup();
+    let open = "a program still writes to open files there; the next mount or push sends what it wrote".to_owned();
+    left.reason.get_or_insert(open);
+    Ok(())
 }
 
 /// Opens the file that log records go to.

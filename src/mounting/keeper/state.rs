@@ -96,10 +96,16 @@ impl State {
 
     /// Follows until nobody can ask any more.
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        // What an earlier mount left.
-        if !self.is_clean() {
+        // What an earlier mount left; files there may still be open through it.
+        if let Ok(left) =
+            self.parts.watermark.peek().inspect_err(|error| tracing::warn!(%error, "not known what is dirty"))
+            && !left.is_empty()
+        {
             let now = self.now();
             self.schedule.changed(Span { first: now, last: now });
+            for directory in left.paths {
+                self.watch.add_all(&self.parts.root, &directory, now);
+            }
         }
         // Whatever was missed while nobody followed.
         self.show_rows(&self.parts.exchange.read_missed());
