@@ -1,9 +1,10 @@
 //! `swamp data put`: storing a new version.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use indexmap::IndexMap;
@@ -16,7 +17,7 @@ use swamp::data::period::{GarbageCollection, Lifetime};
 use swamp::data::store::{Content, Draft, Saved};
 use swamp::fsutil::{FileError, Staged};
 use swamp::path::RelPath;
-use swamp::repo::{Repo, relative};
+use swamp::repo::{Repo, RepoError, relative};
 use tracing::warn;
 
 use super::model;
@@ -67,6 +68,9 @@ pub(crate) struct PutArguments {
     streaming: bool,
 }
 
+/// How much later than the end of its input an interrupt may be heard.
+const SIGNAL_MOMENT: Duration = Duration::from_millis(5);
+
 #[derive(Debug, Serialize)]
 struct Stored {
     #[serde(flatten)]
@@ -90,19 +94,13 @@ pub(crate) async fn run(arguments: &PutArguments, context: &Context) -> Outcome 
 }
 
 /// Saves a version; in a shared directory under the lock of its model, of which others that are there take note.
-async fn save(
-    repo: &Repo,
-    artifact: Artifact,
-    draft: Draft,
-    mut input: Input,
-    context: &Context,
-) -> Result<Saved, Failed> {
+async fn save(repo: &Repo, artifact: Artifact, draft: Draft, input: Input, context: &Context) -> Result<Saved, Failed> {
+    // Standard input may take its time, which nobody else has to wait for.
+    let mut file = input.into_file(&repo.paths().staging, context).await?;
     if repo.config().backend.directory().is_none() {
-        return Ok(repo.store().save(&artifact, &draft, Content::Reader(input.reader()))?);
+        return Ok(repo.store().save(&artifact, &draft, Content::Reader(&mut file))?);
     }
     let model = format!("{}/{}", artifact.model_type(), artifact.model_id()).parse::<RelPath>()?;
-    // Standard input may take its time, which nobody else has to wait for.
-    let mut file = input.into_file(&repo.paths().staging)?;
     let store = Arc::clone(repo.store());
     let save = move || store.save(&artifact, &draft, Content::Reader(&mut file));
     let work = async || Ok(tokio::task::spawn_blocking(save).await??);
@@ -196,22 +194,26 @@ impl Input {
         File::open(&path).map(Self::File).map_err(|source| CommandError::Input { path, source })
     }
 
-    /// Returns the content as a file, which what comes from standard input has to become.
-    fn into_file(self, staging: &Path) -> Result<File, FileError> {
-        match self {
-            Self::File(file) => Ok(file),
-            Self::Stdin(mut stdin) => {
-                let mut staged = Staged::new(staging)?;
-                io::copy(&mut stdin, staged.file()).map_err(FileError::at("write", staged.path()))?;
-                staged.unnamed()
-            }
-        }
-    }
-
-    fn reader(&mut self) -> &mut dyn Read {
-        match self {
-            Self::File(file) => file,
+    /// Returns the content as a file, which what comes from standard input has to become. An interrupt ends that, and what
+    /// came until then is not the content: it is the end of the whole pipeline, ours a moment after the others'.
+    async fn into_file(self, staging: &Path, context: &Context) -> Result<File, Failed> {
+        let mut stdin = match self {
+            Self::File(file) => return Ok(file),
             Self::Stdin(stdin) => stdin,
+        };
+        let (mut file, shown) = (Staged::new(staging)?.unnamed()?, staging.to_owned());
+        let copy = move || {
+            io::copy(&mut stdin, &mut file).and_then(|_| file.rewind()).map_err(FileError::at("write", &shown))?;
+            Ok::<_, FileError>(file)
+        };
+        let copied = tokio::select! {
+            copied = tokio::task::spawn_blocking(copy) => copied.map_err(RepoError::from)??,
+            () = context.stop.cancelled() => return Err(Failed::Interrupted),
+        };
+        tokio::select! {
+            biased;
+            () = context.stop.cancelled() => Err(Failed::Interrupted),
+            () = context.clock.sleep(SIGNAL_MOMENT) => Ok(copied),
         }
     }
 }

@@ -13,7 +13,12 @@ on_every_server!(
     a_push_whose_last_reply_is_lost_is_completed,
 );
 
-on_every_backend!(killed_writers_lose_nothing_they_acknowledged, killed_pushes_are_completed_by_the_next);
+on_every_backend!(
+    killed_writers_lose_nothing_they_acknowledged,
+    killed_pushes_are_completed_by_the_next,
+    what_killed_writers_stored_is_listed,
+    an_interrupted_writer_stores_nothing,
+);
 
 /// Artifacts per push.
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
@@ -128,4 +133,35 @@ fn killed_pushes_are_completed_by_the_next(scene: &Scene) {
     writer.push();
 
     assert_arrived(scene, &writer, "ben", 8);
+}
+
+/// A writer may be killed between storing a version and telling the catalog: whatever is pushed is listed by everybody.
+fn what_killed_writers_stored_is_listed(scene: &Scene) {
+    let writer = scene.repository("ana", "infra");
+    let reader = scene.repository("ben", "security");
+    writer.put("probe", "first", b"0");
+    let put = |name: &str| writer.start_with(&["data", "put", "probe", name], b"again");
+    let took = put("second").finish().wall;
+    for round in 0..20 {
+        put(&format!("name-{round:02}")).kill_after(took * (10 + round) / 24);
+    }
+
+    writer.push();
+
+    let objects = scene.datastore().objects();
+    let described = objects.keys().filter(|key| key.contains("/data/") && key.ends_with("/metadata.yaml")).count();
+    assert_eq!(writer.listed("probe").len(), described);
+    reader.ok(&["datastore", "catalog", "pull"]);
+    assert_eq!(reader.listed("infra:probe"), writer.listed("probe"));
+}
+
+/// What came of an input before the interrupt is not the content.
+fn an_interrupted_writer_stores_nothing(scene: &Scene) {
+    let writer = scene.repository("ana", "infra");
+    let script = "(echo half; sleep 5) 2>/dev/null | \"$@\" & writer=$!; sleep 1; kill -TERM $writer; wait $writer";
+    let piped = writer.through(&["sh", "-c", script, "sh"].map(str::to_owned));
+
+    piped.fails(130, &["data", "put", "probe", "dump"]);
+
+    assert_eq!(writer.error(1, &["data", "get", "probe", "dump"])["code"], "not_found");
 }
