@@ -143,7 +143,9 @@ impl Failure for RepoError {
             Self::NamespaceUnchanged { .. } | Self::Background(_) => None,
             Self::NoNamespace => Some("set one with `swamp datastore namespace set <NAME>`".to_owned()),
             Self::Shared { .. } => Some(
-                "data outside a namespace could be anybody's; move yours by hand, or keep the namespace".to_owned(),
+                "data outside a namespace could be anybody's: name one with `--namespace`, or keep the one that is set and \
+                 move your data by hand"
+                    .to_owned(),
             ),
             Self::Occupied { .. } => Some(
                 "nothing was moved, because it may be another repository's; move it elsewhere, or keep the namespace"

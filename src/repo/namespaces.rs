@@ -84,8 +84,14 @@ impl Repo {
     pub async fn check_alone(&self) -> Result<Namespace, RepoError> {
         self.check_block_counts()?;
         let namespace = self.namespace().cloned().ok_or(RepoError::NoNamespace)?;
+        self.check_unshared().await?;
+        Ok(namespace)
+    }
+
+    /// Checks that nobody else shares the datastore.
+    pub(super) async fn check_unshared(&self) -> Result<(), RepoError> {
         let others = self.other_namespaces().await?;
-        if others.is_empty() { Ok(namespace) } else { Err(RepoError::Shared { others }) }
+        if others.is_empty() { Ok(()) } else { Err(RepoError::Shared { others }) }
     }
 
     /// Returns every namespace of the datastore.

@@ -58,8 +58,12 @@ impl Repo {
         let environment = self.environment.clone();
         let changed = Self::with_config(root, marker, config, environment, Arc::clone(&self.clock))?;
         let conditions = changed.verify().await?;
-        if let Some(namespace) = changed.namespace() {
-            changed.register(namespace, changed.id(), now).await?;
+        match changed.namespace() {
+            Some(namespace) => {
+                changed.register(namespace, changed.id(), now).await?;
+            }
+            // Without one a repository takes everything outside of namespaces for its own.
+            None => changed.check_unshared().await?,
         }
         let (source, target) = (self.namespaced(), changed.namespaced());
         let copied = match migration {

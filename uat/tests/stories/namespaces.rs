@@ -11,6 +11,7 @@ on_every_backend!(
     a_repository_that_names_anothers_namespace_publishes_nothing,
     leaving_a_namespace_tells_what_is_not_pushed,
     a_namespace_that_nobody_registered_is_with_the_first_push,
+    a_datastore_that_others_share_is_not_set_up_without_a_namespace,
 );
 
 fn two(scene: &Scene) -> (Repository, Repository) {
@@ -148,4 +149,16 @@ fn leaving_a_namespace_tells_what_is_not_pushed(scene: &Scene) {
     assert_eq!(early.stderr.contains("not everything of `infra` is in the datastore"), scene.is_remote());
     assert!(!late.stderr.contains("not everything"), "{}", late.stderr);
     assert_eq!(scene.datastore().objects().keys().filter(|key| key.ends_with("/1/raw")).count(), 1);
+}
+
+fn a_datastore_that_others_share_is_not_set_up_without_a_namespace(scene: &Scene) {
+    two(scene);
+    let stranger = scene.machine("cleo").repository("stranger");
+    let marker = stranger.marker();
+
+    let refused = stranger.set_up(scene.datastore(), &[]);
+
+    let refused = stranger.expect(refused, 1);
+    assert!(refused.stderr.contains("--namespace"), "{}", refused.stderr);
+    assert_eq!(stranger.marker(), marker);
 }
