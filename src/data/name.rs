@@ -160,6 +160,9 @@ impl VersionNumber {
     /// The first version.
     pub const FIRST: Self = Self(1);
 
+    /// The last one there can be.
+    pub const MAX: Self = Self(VERSION_MAX);
+
     /// Returns the number.
     pub fn get(self) -> u64 {
         self.0

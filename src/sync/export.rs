@@ -85,11 +85,15 @@ impl Engine {
         if !self.is_export_due()? {
             return Ok(None);
         }
-        let mut withheld = Withheld::new();
+        let refused = self.refused(namespace)?;
+        let mut withheld = refused.clone();
         let (mut file, mut exported) = self.render(namespace, &withheld)?;
         for _ in 0..RENDERINGS_MAX {
             // Looked for after the rows were read: what they show was in the tree by then.
-            let found = unpublished()?;
+            let mut found = unpublished()?;
+            for (name, versions) in &refused {
+                found.entry(name.clone()).or_default().extend(versions);
+            }
             if found == withheld {
                 break;
             }
@@ -97,7 +101,27 @@ impl Engine {
             (file, exported) = self.render(namespace, &withheld)?;
         }
         let (generation, rows) = (exported.generation, exported.rows);
-        Ok(Some(Rendered { file, generation, rows, is_whole: withheld.is_empty() }))
+        Ok(Some(Rendered { file, generation, rows, is_whole: withheld == refused }))
+    }
+
+    /// Returns the versions whose names the datastore does not take, which stay here for good.
+    fn refused(&self, namespace: &Namespace) -> Result<Withheld, SyncError> {
+        let catalog = &self.parts.catalog;
+        let mut refused = Withheld::new();
+        for mark in catalog.scan_marks(Some(namespace))? {
+            let Some(artifact) = rows::artifact_of(&mark.name) else { continue };
+            let is_refused = |version| self.scope.refuses(artifact.path(Part::Metadata(version)).as_str()).is_some();
+            // The longest number may be too long where others are not.
+            if !is_refused(VersionNumber::MAX) {
+                continue;
+            }
+            for record in catalog.versions(Some(namespace), &mark.name)? {
+                if VersionNumber::try_from(record.version).is_ok_and(is_refused) {
+                    refused.entry(mark.name.clone()).or_default().insert(record.version);
+                }
+            }
+        }
+        Ok(refused)
     }
 
     fn render(&self, namespace: &Namespace, withheld: &Withheld) -> Result<(Staged, catalog::Exported), SyncError> {

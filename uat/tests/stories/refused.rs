@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use swamp_testbed::faults::{Fault, Plan, Rule};
-use swamp_uat::{Datastore, Repository, Scene, on_every_server};
+use swamp_uat::{Backend, Datastore, Repository, Scene, on_every_server};
 
 on_every_server!(
     credentials_that_expire_in_a_push_are_told_and_the_next_push_completes_it,
@@ -107,4 +107,22 @@ fn a_read_only_bucket_is_read_and_says_what_is_missing_for_writing(scene: &Scene
     assert_eq!(read, (b"one".to_vec(), b"theirs".to_vec()));
     assert!(untouched == before, "a bucket that refuses writes is as it was");
     assert_eq!(reader.get("probe", "alpha"), b"two");
+}
+
+/// Buckets of Google take no name with a line break. Others must not be shown what they can never fetch.
+#[test]
+fn a_name_that_the_store_does_not_take_is_in_no_catalog() {
+    let scene = Scene::new(Backend::Gcs);
+    let (writer, reader) = (scene.repository("ana", "infra"), scene.repository("ben", "security"));
+    writer.put("probe", "two\nlines", b"one");
+    for _ in 0..2 {
+        writer.put("probe", "alpha", b"one");
+        writer.push();
+    }
+    let nothing = scene.requests_of(|| drop(writer.push()));
+
+    reader.ok(&["datastore", "catalog", "pull"]);
+
+    assert_eq!(reader.listed("infra:probe"), [("alpha".to_owned(), 2)]);
+    assert_eq!(nothing, 1);
 }
