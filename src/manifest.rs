@@ -102,7 +102,7 @@ impl Failure for ManifestError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Taken { .. } => Some("choose another name with `swamp datastore namespace set <NAME>`".to_owned()),
+            Self::Taken { .. } => Some("choose another name and run the same command with it".to_owned()),
             Self::Damaged { location, .. } => {
                 Some(format!("find out whose namespace it is, then delete `{location}` and register it again"))
             }

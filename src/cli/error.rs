@@ -17,7 +17,7 @@ pub(crate) enum CommandError {
     #[error("Data not found: \"{name}\" for model \"{model}\"{}", .version.map(|number| format!(" (version {number})")).unwrap_or_default())]
     DataNotFound { name: String, model: String, version: Option<u64> },
     #[error("the content of `{name}` version {version} is not in the datastore")]
-    ContentMissing { name: String, version: u64 },
+    ContentMissing { name: String, version: u64, namespace: Option<Namespace> },
     #[error("the catalog of namespace `{namespace}` was never pulled")]
     CatalogNotPulled { namespace: Namespace },
     #[error("namespace `{namespace}` belongs to another repository and cannot be changed from here")]
@@ -59,7 +59,12 @@ impl Failure for CommandError {
                 Some(format!("run `swamp datastore catalog pull --namespaces {namespace}`"))
             }
             Self::Unconfirmed => Some("add `--yes`".to_owned()),
-            Self::ContentMissing { .. } => Some("bring the cache up to date with `swamp datastore sync`".to_owned()),
+            Self::ContentMissing { namespace: None, .. } => {
+                Some("bring the cache up to date with `swamp datastore sync`".to_owned())
+            }
+            Self::ContentMissing { namespace: Some(namespace), .. } => {
+                Some(format!("it may be gone: run `swamp datastore catalog pull --namespaces {namespace}`"))
+            }
             Self::ReadOnly { .. } => Some(
                 "what stands before the first `:` is a namespace; a model of ours with one in its name is `:NAME`"
                     .to_owned(),

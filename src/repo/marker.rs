@@ -65,6 +65,21 @@ const KNOWN_OF_DATASTORE: [&str; 12] = [
     "namespace",
 ];
 
+/// The settings of its `config`, for any type.
+const KNOWN_OF_CONFIG: [&str; 11] = [
+    "bucket",
+    "prefix",
+    "region",
+    "endpoint",
+    "forcePathStyle",
+    "checksums",
+    "projectId",
+    "apiEndpoint",
+    "pullConcurrency",
+    "pushConcurrency",
+    "requestTimeoutMs",
+];
+
 /// The content of a marker, in its own order and spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
@@ -126,11 +141,18 @@ impl Marker {
 
     /// Returns the settings that nobody knows, which are kept and have no effect.
     pub fn unknown(&self) -> Vec<String> {
-        let top = self.document.iter().map(|(key, _)| key.to_owned());
-        let mut unknown: Vec<String> = top.filter(|key| !KNOWN.contains(&key.as_str())).collect();
         let block = self.document.get("datastore").and_then(Node::as_mapping);
-        let of_block = block.into_iter().flat_map(Mapping::iter).map(|(key, _)| key);
-        unknown.extend(of_block.filter(|key| !KNOWN_OF_DATASTORE.contains(key)).map(|key| format!("datastore.{key}")));
+        let config = block.and_then(|block| block.get("config")).and_then(Node::as_mapping);
+        let maps: [(&str, _, &[&str]); 3] = [
+            ("", Some(&self.document), &KNOWN),
+            ("datastore.", block, &KNOWN_OF_DATASTORE),
+            ("datastore.config.", config, &KNOWN_OF_CONFIG),
+        ];
+        let mut unknown = Vec::new();
+        for (prefix, map, known) in maps {
+            let keys = map.into_iter().flat_map(Mapping::iter).map(|(key, _)| key);
+            unknown.extend(keys.filter(|key| !known.contains(key)).map(|key| format!("{prefix}{key}")));
+        }
         unknown
     }
 
@@ -242,9 +264,9 @@ mod tests {
     #[test]
     fn settings_that_nobody_knows_are_named() {
         let text = "repoId: a\ntool: none\ndatastor:\n  type: filesystem\n\
-                    datastore:\n  type: filesystem\n  pth: /srv\n  namespace: infra\n";
+                    datastore:\n  type: s3\n  pth: /srv\n  config:\n    bucket: team\n    ednpoint: x\n";
 
-        assert_eq!(marker(text).unknown(), ["datastor", "datastore.pth"]);
+        assert_eq!(marker(text).unknown(), ["datastor", "datastore.pth", "datastore.config.ednpoint"]);
     }
 
     #[test]

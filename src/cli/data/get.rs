@@ -16,7 +16,7 @@ use swamp::namespace::Namespace;
 use swamp::repo::{Repo, relative};
 use swamp::sync::SyncService as _;
 
-use super::model::{self, Found, shown_name};
+use super::model::{self, Found};
 use super::shape::Version;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -86,7 +86,7 @@ pub(crate) async fn run(arguments: GetArguments, context: &Context) -> Outcome {
 fn locate<'a>(repo: &Repo, found: &'a Found, arguments: &GetArguments) -> Result<(Version, Source<'a>), Failed> {
     let not_found = || CommandError::DataNotFound {
         name: arguments.name.clone(),
-        model: shown_name(found.model()).to_owned(),
+        model: arguments.model.clone(),
         version: arguments.version.map(VersionNumber::get),
     };
     match found {
@@ -128,7 +128,15 @@ enum Content {
 }
 
 async fn open(repo: &Repo, source: &Source<'_>, version: &Version, context: &Context) -> Result<Content, Failed> {
-    let missing = || CommandError::ContentMissing { name: version.name.clone(), version: version.version };
+    let namespace = match source {
+        Source::Own { .. } => None,
+        Source::Foreign { namespace, .. } => Some((*namespace).clone()),
+    };
+    let missing = || CommandError::ContentMissing {
+        name: version.name.clone(),
+        version: version.version,
+        namespace: namespace.clone(),
+    };
     match source {
         Source::Own { artifact, metadata } => {
             let path = artifact.path(Part::Raw(metadata.version));

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use swamp::repo::Repo;
 
-use super::model::{self, Found, shown_name};
+use super::model::{self, Found};
 use super::shape::ModelKeys;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &VersionsArguments, context: &Context) -> Outcome {
         }
     };
     if versions.is_empty() {
-        let (name, model) = (arguments.name.clone(), shown_name(found.model()).to_owned());
+        let (name, model) = (arguments.name.clone(), arguments.model.clone());
         return Err(CommandError::DataNotFound { name, model, version: None }.into());
     }
     versions.sort_by_key(|listed| std::cmp::Reverse(listed.version));
