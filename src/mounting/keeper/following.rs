@@ -93,8 +93,6 @@ impl State {
                 Err(error) => {
                     tracing::warn!(error = error.to_line(), "metadata do not follow a content");
                     self.links.failures.note("follow", "", None, &error.to_line());
-                    self.edited.insert((artifact, version));
-                    self.follow_at = Some(self.now() + FOLLOW_RETRY);
                 }
             }
         }

@@ -97,13 +97,11 @@ impl State {
     /// Follows until nobody can ask any more.
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         // What an earlier mount left; files there may still be open through it.
-        if let Ok(left) =
-            self.parts.watermark.peek().inspect_err(|error| tracing::warn!(%error, "not known what is dirty"))
-            && !left.is_empty()
-        {
+        let left = self.parts.watermark.peek();
+        if left.as_ref().map_or(true, |left| !left.is_empty()) {
             let now = self.now();
             self.schedule.changed(Span { first: now, last: now });
-            for directory in left.paths {
+            for directory in left.map(|left| left.paths).unwrap_or_default() {
                 self.watch.add_all(&self.parts.root, &directory, now);
             }
         }
