@@ -129,20 +129,19 @@ impl InFlight {
 
     /// Notes what a push is about to commit, and whether it may publish the catalog.
     pub(super) fn begin_push(&mut self, files: BTreeMap<RelPath, Intent>, exports: bool) -> Result<(), FileError> {
-        if files.is_empty() && exports <= self.exporting {
+        let is_news = add(&mut self.pushing, files);
+        if !is_news && exports <= self.exporting {
             return Ok(());
         }
         self.exporting |= exports;
-        add(&mut self.pushing, files);
         self.store("pushing.json", &self.pushing, self.exporting)
     }
 
     /// Notes what a push is about to create though no index tells whose it is.
     pub(super) fn begin_create(&mut self, files: BTreeMap<RelPath, Intent>) -> Result<(), FileError> {
-        if files.is_empty() {
+        if !add(&mut self.creating, files) {
             return Ok(());
         }
-        add(&mut self.creating, files);
         self.store("creating.json", &self.creating, false)
     }
 
@@ -243,15 +242,20 @@ fn store(
     fsutil::write_atomic(&path, &serde_json::to_vec(&notes).unwrap_or_default(), staging, Durability::Synced)
 }
 
-/// Adds notes to those of earlier sessions.
-fn add(notes: &mut BTreeMap<RelPath, Intent>, files: BTreeMap<RelPath, Intent>) {
+/// Adds notes to those of earlier sessions; returns whether they say more now.
+fn add(notes: &mut BTreeMap<RelPath, Intent>, files: BTreeMap<RelPath, Intent>) -> bool {
+    let mut is_news = false;
     for (path, intent) in files {
         let intent = match notes.get(&path) {
             Some(earlier) => intent.after(earlier),
             None => intent,
         };
-        notes.insert(path, intent);
+        if notes.get(&path) != Some(&intent) {
+            is_news = true;
+            notes.insert(path, intent);
+        }
     }
+    is_news
 }
 
 fn contents(files: &BTreeMap<RelPath, Intent>) -> impl Iterator<Item = (&RelPath, &String)> {

@@ -67,6 +67,8 @@ impl Session<'_> {
             // The lock is ours: somebody writes without it.
             return Err(IndexError::Contended { attempts: replace::ATTEMPTS_MAX }.into());
         }
+        // What was sent of files that changed meanwhile is ours as well.
+        self.in_flight.begin_push(plan.intents(), exports)?;
         let changes = self.changes(&plan);
         let engine = self.engine;
         let export = if plan.is_partial || self.is_lacking {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::cut_short::{each_dead_push, rewriting};
 use super::world::{Machine, World};
 
 /// More than is read before it is sent.
@@ -105,4 +106,32 @@ fn a_large_version_that_grows_while_it_is_sent_keeps_its_number() {
     assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
     assert_agreement(&world, &writer, &reader);
     assert_eq!(reader.contents("vpc", "log"), ["a".repeat(LARGE_BYTES) + "more"]);
+}
+
+/// A namespace of which a push is about to send two files that become others after the push was planned.
+fn changing(world: &World, namespace: &str) -> Machine {
+    let writer = rewriting(world, namespace);
+    writer.change("files/a", "sent before them");
+    let later = ["files/added", "files/rewritten"].map(|path| file(&writer, path));
+    world.before_write_of("files/a", move || {
+        for path in later {
+            std::fs::write(path, "newer").expect("written");
+        }
+    });
+    writer
+}
+
+#[test]
+fn files_deleted_after_a_push_that_died_and_had_sent_more_than_it_planned_do_not_come_back() {
+    each_dead_push(changing, |world, namespace, writer| {
+        writer.remove("files/added");
+        writer.remove("files/rewritten");
+
+        writer.push();
+
+        let left: Vec<_> = writer.tree().into_keys().filter(|name| name.starts_with("files/")).collect();
+        assert_eq!(left, ["files/a", "files/kept"], "{namespace}");
+        assert_eq!(world.dangling_entries(namespace), Vec::<String>::new(), "{namespace}");
+        assert_eq!(world.unnamed_files(namespace), Vec::<String>::new(), "{namespace}");
+    });
 }

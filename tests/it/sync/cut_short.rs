@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::world::{Machine, World};
 
 /// A namespace with one file, which a push is about to rewrite while it publishes another.
-fn rewriting(world: &World, namespace: &str) -> Machine {
+pub(super) fn rewriting(world: &World, namespace: &str) -> Machine {
     let writer = world.machine(namespace, "writer");
     writer.change("files/kept", "x");
     writer.change("files/rewritten", "old");
@@ -16,7 +16,7 @@ fn rewriting(world: &World, namespace: &str) -> Machine {
 }
 
 /// Lets a push die at each of its requests in turn, each in a namespace of its own, and reopens the machine.
-fn each_dead_push(start: impl Fn(&World, &str) -> Machine, then: impl Fn(&World, &str, &Machine)) {
+pub(super) fn each_dead_push(start: impl Fn(&World, &str) -> Machine, then: impl Fn(&World, &str, &Machine)) {
     each_dead_push_in(World::namespaced, start, then);
 }
 
