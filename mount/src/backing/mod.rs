@@ -14,10 +14,10 @@ mod table;
 mod tests;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ use table::Table;
 /// How long the kernel may remember names and attributes: others may write to the directory without our knowledge.
 const REMEMBERED_FOR: Duration = Duration::from_secs(1);
 
+/// Open files that may be written to, by inode and a number of their own.
+type Writers = BTreeMap<(u64, u64), Weak<OpenFile>>;
+
 /// A writable directory and its inodes.
 #[derive(Debug)]
 pub(crate) struct Backing {
@@ -45,8 +48,9 @@ pub(crate) struct Backing {
     read_only: bool,
     /// Whether what is made can be given to whoever makes it.
     gives_away: bool,
-    /// Open files that may be written to, by a number of their own.
-    writers: Mutex<HashMap<u64, Weak<OpenFile>>>,
+    writers: Mutex<Writers>,
+    /// Where the directory was when a path last led out of it.
+    root_path: Mutex<Arc<PathBuf>>,
 }
 
 impl Backing {
@@ -67,6 +71,7 @@ impl Backing {
             read_only,
             gives_away: geteuid().is_root(),
             writers: Mutex::default(),
+            root_path: Mutex::default(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! What is said and changed about one inode.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, chmod, chownat, ftruncate,
@@ -33,15 +34,21 @@ impl Backing {
     pub(crate) fn change(&self, number: u64, file: Option<&OpenFile>, change: &Change) -> Answer<Found> {
         self.writable()?;
         let descriptor = self.table.descriptor(number)?;
+        // Who has it open for writing has recorded it until it is closed, and tells of it then.
+        let writer = self.writer_of(number);
         let mut records = Vec::new();
-        self.record_file(number, &mut records)?;
+        if writer.is_none() {
+            self.record_file(number, &mut records)?;
+        }
 
         let answer = Self::change_open(&descriptor, file, change);
 
-        let path = self.path_of(&*descriptor).unwrap_or_default();
+        let path = if answer.is_err() { self.path_of(&*descriptor).unwrap_or_default() } else { PathBuf::new() };
         self.reported("setattr", &path, answer)?;
-        self.tell_changed(number, &*descriptor);
-        drop(records);
+        if !writer.as_ref().is_some_and(|writer| self.is_writing(writer)) {
+            self.tell_changed(number, &*descriptor);
+        }
+        drop((records, writer));
         Ok(found(Attributes::of(number, &stat_open(&*descriptor)?)))
     }
 

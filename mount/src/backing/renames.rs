@@ -1,16 +1,15 @@
 //! Renames: two directories, two names, and open files that move along.
 
-use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use rustix::fs::{FileType, RenameFlags, Statx, renameat_with};
 use rustix::io::Errno;
 
 use super::identity::{Identity, stat_name};
 use super::watch::{Place, made, recorded_for};
-use super::{Backing, OpenFile, check_name};
+use super::{Backing, OpenFile, Writers, check_name};
 use crate::attributes::Answer;
 use crate::errno::{Refusal, refused};
 
@@ -94,24 +93,39 @@ impl Backing {
     }
 
     fn writers_of(&self, only: Option<u64>) -> Vec<Arc<OpenFile>> {
-        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> = writers.values().filter_map(std::sync::Weak::upgrade).collect();
-        drop(writers);
-        found.retain(|writer| only.is_none_or(|number| writer.number() == number));
-        found
+        let writers = self.writers();
+        match only {
+            Some(number) => of_inode(&writers, number).collect(),
+            None => writers.values().filter_map(Weak::upgrade).collect(),
+        }
+    }
+
+    /// Returns somebody who has a file open for writing.
+    pub(super) fn writer_of(&self, number: u64) -> Option<Arc<OpenFile>> {
+        of_inode(&self.writers(), number).next()
+    }
+
+    /// Whether a file has not been closed yet.
+    pub(super) fn is_writing(&self, file: &OpenFile) -> bool {
+        self.writers().contains_key(&(file.number(), file.key()))
     }
 
     /// Remembers a file that may be written to, for when it moves.
     pub(super) fn remember_writer(&self, file: &Arc<OpenFile>) {
-        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Vacant(vacant) = writers.entry(file.key()) {
-            vacant.insert(Arc::downgrade(file));
-        }
+        self.writers().insert((file.number(), file.key()), Arc::downgrade(file));
     }
 
     pub(super) fn forget_writer(&self, file: &OpenFile) {
-        self.writers.lock().unwrap_or_else(PoisonError::into_inner).remove(&file.key());
+        self.writers().remove(&(file.number(), file.key()));
     }
+
+    fn writers(&self) -> MutexGuard<'_, Writers> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of_inode(writers: &Writers, number: u64) -> impl Iterator<Item = Arc<OpenFile>> {
+    writers.range((number, 0)..=(number, u64::MAX)).filter_map(|(_, writer)| writer.upgrade())
 }
 
 fn kind(stat: &Statx) -> FileType {

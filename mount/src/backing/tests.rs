@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{OFlags, RenameFlags};
@@ -73,6 +74,25 @@ fn what_has_no_descriptor_is_found_again_after_renames() {
     assert_eq!(narrow.read(), Ok("text".to_owned()));
     narrow.backing.attributes(narrow.a, None).unwrap();
     assert!(narrow.directory.path().join("c/again").exists());
+}
+
+#[test]
+fn paths_lead_from_the_root_wherever_that_is() {
+    let narrow = narrow();
+    let path_of = |number: u64| {
+        let descriptor = narrow.backing.table.descriptor(number).unwrap();
+        narrow.backing.path_of(&*descriptor).map(PathBuf::into_os_string)
+    };
+    assert_eq!(path_of(narrow.b), Ok("a/b".into()));
+
+    let (old, new) = (narrow.directory.path(), tempfile::tempdir().unwrap());
+    fs::rename(old, new.path().join("root")).unwrap();
+    assert_eq!(path_of(narrow.b), Ok("a/b".into()));
+    fs::rename(new.path().join("root/a/b"), new.path().join("b")).unwrap();
+
+    assert_eq!(path_of(narrow.b), Err(Errno::STALE));
+    assert_eq!(path_of(narrow.a), Ok("a".into()));
+    fs::rename(new.path().join("root"), old).unwrap();
 }
 
 #[test]

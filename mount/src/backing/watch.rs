@@ -8,7 +8,7 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, readlink};
 use rustix::io::Errno;
@@ -90,9 +90,22 @@ pub(super) fn made(kind: FileType) -> Made {
 impl Backing {
     /// Returns where something is, relative to the root; ESTALE if it was moved out of it.
     pub(super) fn path_of(&self, descriptor: impl AsFd) -> Answer<PathBuf> {
-        let root = where_is(self.table.root_descriptor())?;
         let path = where_is(descriptor)?;
-        path.strip_prefix(&root).map(Path::to_owned).or(Err(refused(Refusal::Gone)))
+        let root = Arc::clone(&self.root_path());
+        if !root.as_os_str().is_empty()
+            && let Ok(below) = path.strip_prefix(&*root)
+        {
+            return Ok(below.to_owned());
+        }
+        // The root itself may have been renamed.
+        let root = where_is(self.table.root_descriptor())?;
+        let below = path.strip_prefix(&root).map(Path::to_owned);
+        *self.root_path() = Arc::new(root);
+        below.or(Err(refused(Refusal::Gone)))
+    }
+
+    fn root_path(&self) -> MutexGuard<'_, Arc<PathBuf>> {
+        self.root_path.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the directory of a number.

@@ -1,8 +1,8 @@
 //! What the observer hears, and when.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -76,6 +76,23 @@ fn a_directory_is_recorded_as_long_as_a_file_in_it_can_be_written() {
 
         assert_eq!(heard, [changed("d/file"), done("d")]);
     }
+}
+
+#[test]
+fn the_mode_of_a_file_that_somebody_writes_to_is_told_of_when_it_is_closed() {
+    let trial = trial(Passthrough::Auto);
+    let (path, private) = (trial.own().join("d/file"), Permissions::from_mode(0o600));
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    trial.observer.heard();
+
+    file.set_permissions(private.clone()).unwrap();
+    file.set_len(1).unwrap();
+
+    assert_eq!(trial.observer.heard(), []);
+    drop(file);
+    assert_eq!(await_heard(&trial, &done("d")), [changed("d/file"), done("d")]);
+    fs::set_permissions(&path, private).unwrap();
+    assert_eq!(trial.observer.heard(), [changing("d"), changed("d/file"), done("d")]);
 }
 
 #[test]
