@@ -15,6 +15,9 @@ use crate::sync::DirtySet;
 /// Why something is left if no push has failed.
 const LATE: &str = "it did not end in time";
 
+/// Why something is left if nobody wanted it to be pushed.
+const UNWANTED: &str = "it was not to be waited for (`--no-push`, or `--timeout 0`)";
+
 /// Somebody who waits until everything is remote.
 pub(super) struct Flush {
     pub(super) deadline: Duration,
@@ -29,7 +32,7 @@ impl State {
         }
         if timeout.is_zero() {
             // Nobody waits for a push, which may not even be wanted.
-            return answer(reply, Answer::Flushed(self.left(Some(LATE.to_owned()))));
+            return answer(reply, Answer::Flushed(self.left(Some(UNWANTED.to_owned()))));
         }
         self.flushes.push(Flush { deadline: self.now().saturating_add(timeout), reply });
         // A push that is running may have begun too early.
@@ -86,7 +89,8 @@ impl State {
                 let reason = failed.or(reason);
                 let held = self.parts.watermark.held();
                 let left = paths.iter().filter(|path| held.binary_search(path).is_err());
-                Flushed { left: left.map(ToString::to_string).collect(), is_everything, reason }
+                let left = Flushed { left: left.map(ToString::to_string).collect(), is_everything, reason };
+                if left.is_done() { Flushed::default() } else { left }
             }
             Err(error) => Flushed { is_everything: true, reason: Some(error.to_string()), ..Flushed::default() },
         }

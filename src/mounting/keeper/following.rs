@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::state::{FOLLOW_DELAY, FOLLOW_RETRY, FOLLOW_SHARE, LISTEN_PERIOD, State};
+use super::state::{FOLLOW_DELAY, FOLLOW_DOUBLINGS_MAX, FOLLOW_RETRY, FOLLOW_SHARE, LISTEN_PERIOD, State};
 use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::data::store::Restated;
@@ -73,9 +73,11 @@ impl State {
         self.show_rows(&read);
         if read.is_err() {
             self.affected.extend(affected);
-            self.follow_at = Some(self.now() + FOLLOW_RETRY);
+            self.follow_at = Some(self.now() + FOLLOW_RETRY * 2_u32.pow(self.follow_failures));
+            self.follow_failures = (self.follow_failures + 1).min(FOLLOW_DOUBLINGS_MAX);
             return;
         }
+        self.follow_failures = 0;
         // Following must not take all the time there is.
         let took = self.now().saturating_sub(now);
         if took > FOLLOW_DELAY / FOLLOW_SHARE {

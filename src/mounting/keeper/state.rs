@@ -22,8 +22,11 @@ use crate::sync::{Affected, Depth};
 /// How long after a change its rows follow, so that a burst of changes is followed once.
 pub(super) const FOLLOW_DELAY: Duration = Duration::from_millis(100);
 
-/// How long after following failed it is tried again.
+/// How long after following failed it is tried again; twice as long each time.
 pub(super) const FOLLOW_RETRY: Duration = Duration::from_secs(2);
+
+/// How often that doubles.
+pub(super) const FOLLOW_DOUBLINGS_MAX: u32 = 5;
 
 /// How much longer than following took it waits before it follows again.
 pub(super) const FOLLOW_SHARE: u32 = 10;
@@ -54,6 +57,8 @@ pub(super) struct State {
     /// Names that were told and not looked at yet.
     pub(super) names: BTreeSet<RelPath>,
     pub(super) follow_at: Option<Duration>,
+    /// How often following failed since it last succeeded.
+    pub(super) follow_failures: u32,
     pub(super) watch: WatchList,
     pub(super) watch_at: Duration,
     pub(super) local_only: BTreeMap<RelPath, String>,
@@ -85,6 +90,7 @@ impl State {
             affected: Affected::default(),
             names: BTreeSet::new(),
             follow_at: None,
+            follow_failures: 0,
             watch: WatchList::default(),
             watch_at: now,
             local_only: BTreeMap::new(),

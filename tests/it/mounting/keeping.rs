@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use swamp::error::{Failure as _, Kind};
-use swamp::mounting::Phase;
 use swamp::mounting::control::{Answer, Verb};
+use swamp::mounting::{Flushed, Phase};
 use swamp_mount::Observer as _;
 
 use super::rig::{Rig, eventually};
@@ -74,8 +74,19 @@ fn a_flush_that_has_no_time_pushes_nothing() {
     let left = rig.flush(Duration::ZERO);
 
     assert_eq!(left.left, ["outputs/swamp/file/run"]);
+    assert!(left.reason.is_some_and(|reason| reason.contains("`--no-push`")));
     std::thread::sleep(Duration::from_millis(300));
     assert!(!rig.is_remote(FILE, 3));
+}
+
+#[test]
+fn a_directory_in_use_alone_is_nothing_that_a_flush_is_late_for() {
+    let rig = Rig::waiting();
+    let _change = rig.recorder.changing(Path::new("outputs/swamp/file/run")).expect("recorded");
+
+    let left = rig.flush(Duration::ZERO);
+
+    assert_eq!(left, Flushed::default());
 }
 
 #[test]
