@@ -124,7 +124,7 @@ impl Search<'_> {
         let shapes: Vec<_> = call.args.iter().map(|argument| self.shape(argument)).collect();
         match (call.func_name.as_str(), shapes.as_slice()) {
             (operator, [left, right]) if COMPARISONS.contains(&operator) => {
-                self.comparison(operator, *left, *right, id);
+                self.comparison(call, *left, *right, id);
                 Shape::Flag
             }
             (operator @ (operators::LOGICAL_AND | operators::LOGICAL_OR), [left, right]) => {
@@ -172,19 +172,51 @@ impl Search<'_> {
         }
     }
 
-    fn comparison(&mut self, operator: &str, left: Shape, right: Shape, id: u64) {
+    fn comparison(&mut self, call: &CallExpr, left: Shape, right: Shape, id: u64) {
         if left == Shape::Unknown || right == Shape::Unknown {
             return;
         }
-        let outcome = match operator {
+        let outcome = match call.func_name.as_str() {
             operators::EQUALS if left != right => "is never true",
             operators::NOT_EQUALS if left != right => "is always true",
             operators::EQUALS | operators::NOT_EQUALS => return,
             _ if left == right && matches!(left, Shape::Number | Shape::Text | Shape::Time | Shape::Flag) => return,
             _ => "always fails",
         };
-        let spelled = spelled(operator);
-        self.complain(format!("`{spelled}` of {} and {} {outcome}", left.name(), right.name()), id);
+        let spelled = spelled(&call.func_name);
+        let remedy = remedy(&call.args, [left, right]).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        self.complain(format!("`{spelled}` of {} and {} {outcome}{remedy}", left.name(), right.name()), id);
+    }
+}
+
+/// Returns how two values that cannot be compared are written so that they can.
+fn remedy(operands: &[IdedExpr], shapes: [Shape; 2]) -> Option<String> {
+    let [left, right] = operands else { return None };
+    match ((left, shapes[0]), (right, shapes[1])) {
+        ((text, Shape::Text), (_, Shape::Time)) | ((_, Shape::Time), (text, Shape::Text)) => {
+            Some(format!("write the text as `timestamp({})`", written(text)?))
+        }
+        ((text, Shape::Text), (number, Shape::Number)) | ((number, Shape::Number), (text, Shape::Text)) => {
+            match (&text.expr, &number.expr) {
+                (Expr::Literal(LiteralValue::String(text)), _) => {
+                    text.parse::<i64>().ok().map(|number| format!("write the number as `{number}`, without quotes"))
+                }
+                (_, Expr::Literal(LiteralValue::Int(number))) => {
+                    Some(format!("write the number as `\"{}\"`, a text", **number))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Returns a field or a tag as it is written, `None` for everything else.
+fn written(node: &IdedExpr) -> Option<String> {
+    match &node.expr {
+        Expr::Ident(name) => Some(name.clone()),
+        Expr::Select(select) if !select.test => Some(format!("{}.{}", written(&select.operand)?, select.field)),
+        _ => None,
     }
 }
 

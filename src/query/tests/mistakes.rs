@@ -106,13 +106,23 @@ fn what_can_never_hold_is_said() {
     };
 
     assert_eq!(suspicions("size == \"x\""), ["`==` of a number and a text is never true"]);
-    assert_eq!(suspicions("name > 3 && true"), ["`>` of a text and a number always fails"]);
-    assert_eq!(suspicions("tags.env != 1"), ["`!=` of a text and a number is always true"]);
+    assert_eq!(
+        suspicions("name > 3 && true"),
+        ["`>` of a text and a number always fails; write the number as `\"3\"`, a text"]
+    );
+    assert_eq!(
+        suspicions("tags.env != 1"),
+        ["`!=` of a text and a number is always true; write the number as `\"1\"`, a text"]
+    );
+    assert_eq!(
+        suspicions("\"5\" <= size"),
+        ["`<=` of a text and a number always fails; write the number as `5`, without quotes"]
+    );
     assert_eq!(suspicions("modelName"), ["the predicate is a text, not true or false, so nothing matches"]);
     assert_eq!(suspicions("name && true"), ["`&&` is given a text"]);
     assert_eq!(
         suspicions("createdAt > timestamp(\"2026-01-01T00:00:00Z\")"),
-        ["`>` of a text and a time always fails"]
+        ["`>` of a text and a time always fails; write the text as `timestamp(createdAt)`"]
     );
     assert_eq!(
         suspicions("timestamp(createdAt) > timestamp(\"2026-01-01\")"),
