@@ -128,6 +128,18 @@ pub(crate) enum Command {
     Completions(CompletionsArguments),
 }
 
+impl Command {
+    /// Whether nothing is lost, and nobody waits for a lock, wherever the command is ended.
+    pub(crate) const fn only_reads(&self) -> bool {
+        match self {
+            Self::Query(_) | Self::Eval(_) | Self::Completions(_) => true,
+            Self::Data { command } => command.only_reads(),
+            Self::Datastore { command } => matches!(command, DatastoreCommand::Status(_)),
+            Self::Repo { .. } | Self::Mount(_) | Self::Unmount(_) | Self::MountGuardian(_) | Self::Doctor(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

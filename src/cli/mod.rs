@@ -59,6 +59,7 @@ fn start(cli: Cli) -> Outcome {
     logging::start(&cli.global, &environment, io::IsTerminal::is_terminal(&io::stderr()), log_file);
     let ending = match &cli.command {
         Command::Mount(arguments) => runtime::Ending::Orderly { grace: arguments.patience() },
+        command if command.only_reads() => runtime::Ending::AtOnce,
         _ => runtime::Ending::Early,
     };
     let context = Context::new(cli.global, environment, Arc::new(SystemClock::new()));

@@ -15,6 +15,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What the first interrupt means to a command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
+    /// It ends wherever it is: it holds no lock and changes nothing.
+    AtOnce,
     /// It ends before it has done what it was asked.
     Early,
     /// It ends as it should, which may take this long.
@@ -42,12 +44,13 @@ pub(crate) fn run(stop: &CancellationToken, ending: Ending, command: impl Future
         }
         stop.cancel();
         let grace = match ending {
+            Ending::AtOnce => return Err(Failed::Interrupted),
             Ending::Early => GRACE,
             Ending::Orderly { grace } => grace,
         };
         tokio::select! {
             outcome = &mut command => match ending {
-                Ending::Early => {}
+                Ending::AtOnce | Ending::Early => {}
                 Ending::Orderly { .. } => return outcome,
             },
             received = interrupted() => received?,

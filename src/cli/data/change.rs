@@ -83,7 +83,8 @@ struct Cancelled {
 pub(crate) async fn delete(arguments: DeleteArguments, context: &Context) -> Outcome {
     let repo = context.repo()?;
     let (model, artifact) = locate(&repo, &arguments.model, &arguments.name)?;
-    if !arguments.yes && context.output.format() == Format::Human && !confirm(&repo, &artifact, arguments.version)? {
+    let asks = !arguments.yes && context.output.format() == Format::Human;
+    if asks && !confirm(&repo, &artifact, arguments.version, context).await? {
         return context.output.emit(&Cancelled { cancelled: true }, |_| "nothing was deleted\n".to_owned());
     }
     let changes = repo
@@ -119,7 +120,12 @@ fn not_found(error: RepoError, model: &Model, arguments: &DeleteArguments) -> Fa
     }
 }
 
-fn confirm(repo: &Repo, artifact: &Artifact, version: Option<VersionNumber>) -> Result<bool, Failed> {
+async fn confirm(
+    repo: &Repo,
+    artifact: &Artifact,
+    version: Option<VersionNumber>,
+    context: &Context,
+) -> Result<bool, Failed> {
     let versions = repo.store().versions(artifact)?.versions.len();
     if versions == 0 {
         return Ok(true);
@@ -133,9 +139,15 @@ fn confirm(repo: &Repo, artifact: &Artifact, version: Option<VersionNumber>) -> 
     };
     // A question that cannot be shown is answered with no below.
     drop(write!(io::stderr(), "delete {what}? [y/N] "));
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    read.map_err(|source| CommandError::Input { path: "standard input".into(), source })?;
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = tokio::select! {
+        answer = read => answer.map_err(RepoError::from)?,
+        () = context.stop.cancelled() => return Err(Failed::Interrupted),
+    };
+    let answer = answer.map_err(|source| CommandError::Input { path: "standard input".into(), source })?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

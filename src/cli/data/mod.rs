@@ -28,6 +28,16 @@ pub(crate) enum DataCommand {
     Gc(change::GcArguments),
 }
 
+impl DataCommand {
+    /// Whether the command changes neither data nor files of anybody.
+    pub(crate) const fn only_reads(&self) -> bool {
+        match self {
+            Self::Get(_) | Self::List(_) | Self::Versions(_) | Self::Search(_) | Self::Query(_) => true,
+            Self::Put(_) | Self::Delete(_) | Self::Rename(_) | Self::Gc(_) => false,
+        }
+    }
+}
+
 pub(crate) async fn run(command: DataCommand, context: &Context) -> Outcome {
     match command {
         DataCommand::Put(arguments) => put::run(&arguments, context).await,

@@ -1,5 +1,7 @@
 //! `swamp datastore status`: where the data is and whether it can be reached.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 use swamp::bucket::{BucketError, ListOptions};
@@ -12,6 +14,9 @@ use swamp::sync::{self, Direction};
 
 use crate::cli::context::Context;
 use crate::cli::report::Outcome;
+
+/// How long the datastore is waited for: a person waits for this, and asks because something is wrong.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Show where the data is and whether it can be reached
 ///
@@ -32,7 +37,9 @@ pub(crate) struct Health {
 /// Asks the datastore for one key.
 pub(crate) async fn examine(repo: &Repo, context: &Context) -> Health {
     let started = context.clock.elapsed();
-    let answer = ask(repo).await;
+    let answer = tokio::time::timeout(ANSWER_MAX, ask(repo)).await.unwrap_or_else(|_elapsed| {
+        Err(RepoError::Silent { location: repo.config().backend.location(), waited: ANSWER_MAX })
+    });
     let latency_ms = context.clock.elapsed().saturating_sub(started).as_secs_f64() * 1000.0;
     match answer {
         Ok(()) => Health { healthy: true, message: accessible(repo), hint: None, latency_ms },

@@ -102,11 +102,18 @@ fn a_store_that_never_answers_does_not_hang_us(scene: &Scene) {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     move_endpoint(&writer, scene, &format!("http://{}", silent.local_addr().expect("bound")));
 
+    let status = writer.start(&["datastore", "status", "--json"]);
     let outcome = writer
         .start(&["datastore", "sync", "--pull", "--timeout", "4", "--json"])
         .finish_within(Duration::from_secs(20));
 
     assert_eq!(writer.expect(outcome, 75).error()["code"], "unavailable");
+    let outcome = writer.start(&["datastore", "status"]).interrupt_after(Duration::from_secs(1));
+    let interrupted = writer.expect(outcome, 130);
+    // What holds no lock needs no time to release it.
+    assert!(interrupted.wall < Duration::from_secs(4), "{:?}", interrupted.wall);
+    let shown = writer.expect(status.finish_within(Duration::from_secs(30)), 0).json();
+    assert_eq!(shown["healthy"], false, "{shown}");
 }
 
 fn a_set_up_that_fails_changes_nothing(scene: &Scene) {
