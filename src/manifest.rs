@@ -3,10 +3,12 @@
 //! A namespace is registered by creating its manifest, so that of two repositories that want one name exactly one gets
 //! it. Registration comes before `.swamp.yaml` changes (trap T11).
 
+use std::collections::BTreeSet;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::bucket::{self, Body, Bucket, BucketError, ListOptions, PutMode};
+use crate::bucket::{self, Body, Bucket, BucketError, PutMode};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Kind};
 use crate::namespace::Namespace;
@@ -204,9 +206,9 @@ async fn find(
 
 /// Returns the namespaces of a datastore in byte order of names.
 ///
-/// Costs two requests per top-level directory, however many objects it holds.
+/// Costs a listing of the top-level directories, and a request for each of those that may be a namespace.
 pub async fn list(bucket: &dyn Bucket) -> Result<Vec<Registered>, ManifestError> {
-    let candidates = top_level(bucket).await.map_err(ManifestError::List)?;
+    let candidates = candidates(bucket).await?;
     let reads = candidates.into_iter().map(async |namespace| match read(bucket, &namespace).await {
         Ok(None) => Ok(None),
         Ok(Some(manifest)) => Ok(Some(Registered { namespace, manifest: Some(manifest) })),
@@ -217,28 +219,28 @@ pub async fn list(bucket: &dyn Bucket) -> Result<Vec<Registered>, ManifestError>
     stream::iter(reads).buffered(READS_MAX).try_filter_map(async |found| Ok(found)).try_collect().await
 }
 
+/// Returns the namespaces of a datastore as [`list`] does, without asking again for those that are `known` to be registered.
+pub async fn list_names(bucket: &dyn Bucket, known: &BTreeSet<Namespace>) -> Result<Vec<Namespace>, ManifestError> {
+    let candidates = candidates(bucket).await?;
+    let reads = candidates.into_iter().map(async |namespace| {
+        if known.contains(&namespace) {
+            return Ok(Some(namespace));
+        }
+        match read(bucket, &namespace).await {
+            Ok(None) => Ok(None),
+            Ok(Some(_)) | Err(ManifestError::Damaged { .. }) => Ok(Some(namespace)),
+            Err(error) => Err(error),
+        }
+    });
+    stream::iter(reads).buffered(READS_MAX).try_filter_map(async |found| Ok(found)).try_collect().await
+}
+
 /// Returns the top-level directories whose names could be namespaces.
-async fn top_level(bucket: &dyn Bucket) -> Result<Vec<Namespace>, BucketError> {
-    let mut found = Vec::new();
-    let mut start_after = None;
-    loop {
-        let page = bucket.list(ListOptions { prefix: None, start_after, page_size: Some(1) }).await?;
-        let first = page.objects.first().map(|object| object.key.as_str().to_owned());
-        start_after = match (first, page.next) {
-            (Some(key), next) => match key.split_once('/') {
-                Some((directory, _)) => {
-                    found.extend(directory.parse::<Namespace>().ok());
-                    // The character after `/`: everything below the directory sorts before it.
-                    Some(format!("{directory}0"))
-                }
-                None if next.is_some() => Some(key),
-                None => return Ok(found),
-            },
-            // Nothing but keys that cannot be used on this page.
-            (None, Some(next)) => Some(next),
-            (None, None) => return Ok(found),
-        };
-    }
+async fn candidates(bucket: &dyn Bucket) -> Result<Vec<Namespace>, ManifestError> {
+    let directories = bucket::list_directories(bucket).await.map_err(ManifestError::List)?;
+    let mut candidates: Vec<Namespace> = directories.iter().filter_map(|name| name.parse().ok()).collect();
+    candidates.sort_unstable();
+    Ok(candidates)
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::fsutil::FileError;
 use crate::path::RelPath;
 
-use super::{Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, Version};
+use super::{
+    Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, Version, directories,
+};
 
 /// Keys in a page when the caller does not say, as S3 has it.
 const PAGE_KEYS: u32 = 1_000;
@@ -126,6 +128,9 @@ impl Bucket for MemoryBucket {
     }
 
     async fn list(&self, options: ListOptions) -> Result<Page, BucketError> {
+        if options.directories {
+            return directories::by_keys(self, options).await;
+        }
         let beginning = options.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
         let start = options.start_after.unwrap_or_default().max(beginning.clone());
         let page_size = options.page_size.unwrap_or(PAGE_KEYS).max(1) as usize;
@@ -137,7 +142,7 @@ impl Bucket for MemoryBucket {
         let objects: Vec<_> = found.by_ref().take(page_size).map(|(key, stored)| stored.meta(key)).collect();
         let more = found.next().is_some();
         let next = objects.last().filter(|_| more).map(|last| last.key.to_string());
-        Ok(Page { objects, refused: Vec::new(), next })
+        Ok(Page { objects, next, ..Page::default() })
     }
 
     async fn copy(&self, source: &RelPath, target: &RelPath) -> Result<Version, BucketError> {

@@ -7,6 +7,7 @@
 
 mod compare;
 mod conditions;
+mod directories;
 pub mod directory;
 mod error;
 pub mod gcs;
@@ -154,6 +155,8 @@ pub struct ListOptions {
     pub start_after: Option<String>,
     /// At most this many keys in the page; `None` leaves it to the store (S3: 1,000).
     pub page_size: Option<u32>,
+    /// Name the directories directly below the prefix, and no keys: all of them, in one page.
+    pub directories: bool,
 }
 
 /// One page of a listing, in byte order of keys.
@@ -163,6 +166,8 @@ pub struct Page {
     pub objects: Vec<ObjectMeta>,
     /// Keys that are not a [`RelPath`], escaped for showing; they exist and cannot be used.
     pub refused: Vec<String>,
+    /// The directories, if it was them that were asked for, in the order of the keys below them.
+    pub directories: Vec<String>,
     /// What to give as `start_after` for the next page; `None` on the last one.
     pub next: Option<String>,
 }
@@ -213,7 +218,7 @@ pub async fn list_all(
     let mut objects = Vec::new();
     let mut start_after = None;
     loop {
-        let options = ListOptions { prefix: prefix.cloned(), start_after, page_size: None };
+        let options = ListOptions { prefix: prefix.cloned(), start_after, ..ListOptions::default() };
         let page = bucket.list(options).await?;
         objects.extend(page.objects);
         page.refused.into_iter().for_each(&mut refused);
@@ -222,6 +227,14 @@ pub async fn list_all(
             None => return Ok(objects),
         }
     }
+}
+
+/// Lists the directories at the top: what is before the first `/` of a key.
+///
+/// Where the store can tell, a request for every thousand of them, however many objects they hold.
+pub async fn list_directories(bucket: &dyn Bucket) -> Result<Vec<String>, BucketError> {
+    let options = ListOptions { directories: true, ..ListOptions::default() };
+    Ok(bucket.list(options).await?.directories)
 }
 
 /// Reads a whole small object, `None` if it does not exist.

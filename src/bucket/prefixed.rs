@@ -74,11 +74,12 @@ impl Bucket for Prefixed {
             None => self.prefix.clone(),
         };
         let start_after = options.start_after.map(|text| format!("{}/{text}", self.prefix));
-        let inner = ListOptions { prefix: Some(prefix), start_after, page_size: options.page_size };
-        let Page { objects, refused, next } = self.inner.list(inner).await?;
+        let inner = ListOptions { prefix: Some(prefix), start_after, ..options };
+        let Page { objects, refused, directories, next } = self.inner.list(inner).await?;
         Ok(Page {
             objects: objects.into_iter().map(|meta| self.strip_meta(meta)).collect::<Result<_, _>>()?,
             refused: refused.into_iter().map(|text| self.strip_text(text)).collect(),
+            directories,
             next: next.map(|text| self.strip_text(text)),
         })
     }

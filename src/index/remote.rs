@@ -125,8 +125,11 @@ impl Index {
     /// `.namespace.json` and `_control/` between them. So a reader of a monolith learns in its one request that the
     /// namespace was migrated (trap T28).
     async fn probe_monolith(&self, head: &Head) -> Result<Probe, IndexError> {
-        let options =
-            ListOptions { prefix: None, start_after: Some(".datastore-index.jso".to_owned()), page_size: Some(1000) };
+        let options = ListOptions {
+            start_after: Some(".datastore-index.jso".to_owned()),
+            page_size: Some(1000),
+            ..ListOptions::default()
+        };
         let page = self.bucket.list(options).await.map_err(IndexError::Read)?;
         let meta_key = meta_path();
         let reached_meta = page.next.as_deref().is_none_or(|next| next >= meta_key.as_str());

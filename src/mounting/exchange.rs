@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -80,12 +80,14 @@ pub struct RepoExchange {
     repo: Arc<Repo>,
     stop: CancellationToken,
     is_unsure: bool,
+    /// Other namespaces that were seen to be registered.
+    known: Mutex<BTreeSet<Namespace>>,
 }
 
 impl RepoExchange {
     /// Returns the exchange of a repository, which `stop` ends.
     pub fn new(repo: Arc<Repo>, stop: CancellationToken) -> Self {
-        Self { repo, stop, is_unsure: false }
+        Self { repo, stop, is_unsure: false, known: Mutex::default() }
     }
 
     /// Returns one that reads the whole tree at first if `is_unsure`: the last mount did not live to follow its changes.
@@ -101,6 +103,10 @@ impl RepoExchange {
             downloads_concurrent_max: None,
             uploads_concurrent_max: None,
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<Namespace>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked(&self, depth: Option<Depth>) -> SyncOptions {
@@ -127,8 +133,12 @@ impl RepoExchange {
     async fn try_pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, RepoError> {
         let mut namespaces = namespaces.to_vec();
         if namespaces.is_empty() {
-            let all = self.repo.namespaces().await?.into_iter().map(|registered| registered.namespace);
-            namespaces = all.filter(|namespace| self.repo.namespace() != Some(namespace)).collect();
+            let known = self.known().clone();
+            namespaces = self.repo.neighbours(&known).await?;
+            // A registration is for good, but in directories, where asking again costs nothing.
+            if self.repo.config().backend.directory().is_none() {
+                *self.known() = namespaces.iter().cloned().collect();
+            }
         }
         let engine = self.repo.engine(self.options()).await?;
         let mut catalogs = Catalogs::default();

@@ -3,6 +3,7 @@
 //! The datastore is asked first and `.swamp.yaml` is written last: a refused registration leaves the repository as it
 //! was (trap T11).
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,6 +98,14 @@ impl Repo {
     /// Returns every namespace of the datastore.
     pub async fn namespaces(&self) -> Result<Vec<Registered>, RepoError> {
         Ok(manifest::list(&*self.bucket().await?).await?)
+    }
+
+    /// Returns the other namespaces of the datastore, without asking again for those that are `known` to be registered.
+    pub async fn neighbours(&self, known: &BTreeSet<Namespace>) -> Result<Vec<Namespace>, RepoError> {
+        let known: BTreeSet<_> = known.iter().chain(self.namespace()).cloned().collect();
+        let mut names = manifest::list_names(&*self.bucket().await?, &known).await?;
+        names.retain(|namespace| Some(namespace) != self.namespace());
+        Ok(names)
     }
 
     async fn other_namespaces(&self) -> Result<Vec<Namespace>, RepoError> {

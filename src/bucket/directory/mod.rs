@@ -28,7 +28,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::fsutil::{self, Beneath, Durability, FileError, Install, Staged};
 use crate::path::RelPath;
 
-use super::{Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, Version};
+use super::{
+    Body, Bucket, BucketError, GetOptions, ListOptions, Object, ObjectMeta, Page, PutMode, Version, directories,
+};
 use error::{failed, is_absent, refused};
 
 /// The longest wait for other writers. Each holds the lock for two system calls, unless it is stopped meanwhile.
@@ -245,6 +247,9 @@ impl Bucket for DirectoryBucket {
     }
 
     async fn list(&self, options: ListOptions) -> Result<Page, BucketError> {
+        if options.directories {
+            return directories::by_keys(self, options).await;
+        }
         let tree = Arc::clone(&self.tree);
         let listed = tokio::task::spawn_blocking(move || {
             let staging = tree.staging_key.as_ref();

@@ -12,6 +12,9 @@ const PAGE_KEYS_MAX: u32 = 1_000;
 
 /// Returns one page.
 pub(super) async fn list(store: &Store, options: ListOptions) -> Result<Page, BucketError> {
+    if options.directories {
+        return directories(store, &options).await;
+    }
     let outer = store.full_key("");
     let below = options.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
     let mut keys_max = options.page_size.unwrap_or(PAGE_KEYS_MAX).clamp(1, PAGE_KEYS_MAX) as usize;
@@ -47,4 +50,23 @@ pub(super) async fn list(store: &Store, options: ListOptions) -> Result<Page, Bu
     }
     page.next = last.filter(|_| !is_last || found.next().is_some());
     Ok(page)
+}
+
+async fn directories(store: &Store, options: &ListOptions) -> Result<Page, BucketError> {
+    let below = options.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
+    let outer = store.full_key(&below);
+    let clients = store.clients().await?;
+    let mut page = Page::default();
+    let mut token = String::new();
+    loop {
+        let request = clients.control.list_objects().set_parent(store.resource()).set_prefix(&outer);
+        let request = request.set_delimiter("/").set_page_token(token);
+        let answer = store.answered("list", &below, store.timeout(), request.send().boxed()).await?;
+        let names = answer.prefixes.iter().filter_map(|prefix| prefix.strip_prefix(&outer)?.strip_suffix('/'));
+        page.directories.extend(names.map(str::to_owned));
+        token = answer.next_page_token;
+        if token.is_empty() {
+            return Ok(page);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Listing: order, prefixes, pages.
 
-use swamp::bucket::{ListOptions, list_all};
+use swamp::bucket::{ListOptions, list_all, list_directories};
 
 use super::backends::{Backend, key};
 
@@ -77,11 +77,29 @@ pub(super) async fn listing_starts_after_any_text(backend: &Backend) {
     assert_eq!(listed(backend, behind).await, [""; 0]);
 }
 
+pub(super) async fn directories_are_told_from_keys(backend: &Backend) {
+    write_all(backend).await;
+
+    assert_eq!(list_directories(&*backend.bucket).await.expect("listed"), ["a-b", "a", "b", "ü"]);
+    let below = ListOptions { directories: true, ..below("a") };
+    assert_eq!(backend.bucket.list(below).await.expect("listed").directories, ["b"]);
+}
+
+pub(super) async fn directories_fill_more_than_a_page(backend: &Backend) {
+    let names: Vec<String> = (0..1_001).map(|number| format!("d{number:04}")).collect();
+    for name in &names {
+        backend.write(&format!("{name}/file"), "x").await;
+    }
+
+    assert_eq!(list_directories(&*backend.bucket).await.expect("listed"), names);
+}
+
 pub(super) async fn nothing_is_listed_where_nothing_is(backend: &Backend) {
     let page = backend.bucket.list(below("none")).await.expect("listed");
 
     assert_eq!(page, swamp::bucket::Page::default());
     assert_eq!(backend.bucket.list(ListOptions::default()).await.expect("listed"), swamp::bucket::Page::default());
+    assert_eq!(list_directories(&*backend.bucket).await.expect("listed"), [""; 0]);
 }
 
 pub(super) async fn deleted_keys_are_gone_from_listings(backend: &Backend) {

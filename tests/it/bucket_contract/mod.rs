@@ -71,6 +71,8 @@ contract! {
         a_prefix_ends_at_a_segment
         pages_follow_each_other
         listing_starts_after_any_text
+        directories_are_told_from_keys
+        directories_fill_more_than_a_page
         nothing_is_listed_where_nothing_is
         deleted_keys_are_gone_from_listings
     }

@@ -166,7 +166,7 @@ impl Shelf {
         });
         let objects: Vec<ObjectMeta> = visible.by_ref().take(page_keys).collect();
         let next = objects.last().filter(|_| visible.next().is_some()).map(|last| last.key.to_string());
-        Page { objects, refused: Vec::new(), next }
+        Page { objects, next, ..Page::default() }
     }
 }
 

@@ -194,7 +194,7 @@ impl Bucket for Scripted {
                 let beginning = options.prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
                 let after = options.start_after.unwrap_or_default();
                 objects.retain(|object| object.key.as_str().starts_with(&beginning) && object.key.as_str() > &*after);
-                Page { objects, refused: Vec::new(), next: None }
+                Page { objects, ..Page::default() }
             }
         };
         self.reply(admitted, "list", "", page).await

@@ -9,6 +9,7 @@ use swamp_uat::{Backend, Mounted, Repository, Scene, on_every_server};
 on_every_server!(
     walking_foreign_artifacts_asks_the_datastore_nothing,
     a_small_foreign_file_costs_one_request_and_the_second_time_none,
+    looking_for_news_costs_a_listing_and_a_request_per_namespace,
     an_object_of_many_blocks_is_read_in_parts_and_whole,
 );
 
@@ -106,6 +107,21 @@ fn a_small_foreign_file_costs_one_request_and_the_second_time_none(scene: &Scene
     assert_eq!(names.len(), 20);
     assert_eq!(first, second);
     assert_eq!((cold, server.counters().total()), (20, 20), "{:?}", server.requests());
+}
+
+fn looking_for_news_costs_a_listing_and_a_request_per_namespace(scene: &Scene) {
+    let reader = scene.repository("ana", "infra");
+    for namespace in ["audit", "billing", "security", "web"] {
+        let owner = scene.repository("ben", namespace);
+        owner.put("vault", "note", b"content");
+        owner.push();
+    }
+    let mount = Mounted::new(&reader, &["--refresh", "1h", "--no-push"]);
+    mount.wait_until("it has settled", || mount.status()["sync"]["lastRefreshed"] != serde_json::Value::Null);
+
+    let requests = scene.requests_of(|| drop(reader.ok(&["datastore", "catalog", "pull"])));
+
+    assert_eq!(requests, 5, "{:?}", scene.datastore().server().requests());
 }
 
 fn an_object_of_many_blocks_is_read_in_parts_and_whole(scene: &Scene) {
