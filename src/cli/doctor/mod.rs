@@ -2,6 +2,7 @@
 
 mod machine;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
@@ -92,6 +93,7 @@ async fn examine_repository(repo: &Repo, context: &Context, checks: &mut Vec<Che
         checks.push(global_lock(repo, context).await);
     }
     checks.push(catalog(repo));
+    checks.push(models(repo));
 }
 
 /// Whether every setting is one. Commands say nothing about those that have no effect: the existing swamp does not
@@ -155,6 +157,28 @@ fn catalog(repo: &Repo) -> Check {
         Ok(rows) => Check::passed(name, format!("the catalog knows all {rows} versions that are here")),
         Err(error) => Check::failed(name, Severity::Error, with_causes(&error), error.hint()),
     }
+}
+
+/// Whether a name means one model: two machines that defined it before either had pushed made two.
+fn models(repo: &Repo) -> Check {
+    let name = "models";
+    let models = match repo.catalog().and_then(|catalog| Ok(catalog.models(repo.namespace())?)) {
+        Ok(models) => models,
+        Err(error) => return Check::failed(name, Severity::Error, with_causes(&error), error.hint()),
+    };
+    let mut named: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for model in models.iter().filter(|model| !model.name.is_empty()) {
+        named.entry(&model.name).or_default().push(format!("{}/{}", model.type_normalized, model.id));
+    }
+    named.retain(|_, models| models.len() > 1);
+    if named.is_empty() {
+        return Check::passed(name, "every name means one model");
+    }
+    let named: Vec<String> = named.iter().map(|(name, models)| format!("`{name}`: {}", models.join(", "))).collect();
+    let hint =
+        "commands take the one that is defined; the data of another is reached by its id: `swamp data get ID NAME`";
+    let message = format!("several models have one name: {}", named.join("; "));
+    Check::failed(name, Severity::Warning, message, Some(hint.to_owned()))
 }
 
 fn human(diagnosis: &Diagnosis) -> String {

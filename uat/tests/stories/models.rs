@@ -5,9 +5,30 @@
 use std::fs;
 use std::path::Path;
 
-use swamp_uat::{Scene, on_every_backend};
+use swamp_uat::{Scene, on_every_backend, on_every_server};
 
 on_every_backend!(a_name_means_the_model_that_is_defined_so);
+
+on_every_server!(doctor_names_models_that_two_machines_called_the_same);
+
+fn doctor_names_models_that_two_machines_called_the_same(scene: &Scene) {
+    let ana = scene.repository("ana", "infra");
+    let ben = scene.machine("ben").clone_of(&ana);
+    let stored = [(&ana, "one"), (&ben, "two")].map(|(repository, name)| repository.put("web", name, name.as_bytes()));
+    ana.push();
+    ben.push();
+    ana.pull();
+
+    let checks = ana.json(&["doctor"])["checks"].take();
+
+    let models = checks.as_array().and_then(|checks| checks.iter().find(|check| check["check"] == "models"));
+    let message = models.map_or("", |check| check["message"].as_str().unwrap_or_default());
+    for (stored, name) in stored.iter().zip(["one", "two"]) {
+        let id = stored["modelId"].as_str().expect("an id");
+        assert!(message.contains(&format!("swamp/file/{id}")), "{checks}");
+        assert_eq!(ana.get(id, name), name.as_bytes());
+    }
+}
 
 fn a_name_means_the_model_that_is_defined_so(scene: &Scene) {
     let repository = scene.repository("ana", "infra");
