@@ -24,7 +24,7 @@ use crate::data::store::Restated;
 use crate::fsutil::{self, FileError};
 use crate::namespace::Namespace;
 use crate::repo::{EngineOptions, Repo, RepoError};
-use crate::sync::{Depth, Silent, SyncOptions, SyncService as _};
+use crate::sync::{Affected, Depth, Silent, SyncOptions, SyncService as _};
 
 /// Orders that wait for the thread; whoever gives more waits as well.
 const ORDERS_MAX: usize = 64;
@@ -50,12 +50,8 @@ pub trait Exchange: Send + Sync + fmt::Debug {
     /// Reads whatever changed while nobody followed. Returns whether rows may have changed.
     fn read_missed(&self) -> Result<bool, Relayed>;
 
-    /// Reads some data names again, and all that `is_affected` picks. Returns whether rows changed.
-    fn read_again(
-        &self,
-        artifacts: BTreeSet<Artifact>,
-        is_affected: Option<&dyn Fn(&Artifact) -> bool>,
-    ) -> Result<bool, Relayed>;
+    /// Reads the affected data names again. Returns whether rows changed.
+    fn read_again(&self, affected: &Affected) -> Result<bool, Relayed>;
 }
 
 /// What became of catalogs.
@@ -181,12 +177,8 @@ impl Exchange for RepoExchange {
         read.map(|()| true).map_err(|error| Relayed::of(&error))
     }
 
-    fn read_again(
-        &self,
-        artifacts: BTreeSet<Artifact>,
-        is_affected: Option<&dyn Fn(&Artifact) -> bool>,
-    ) -> Result<bool, Relayed> {
-        self.repo.read_again(artifacts, is_affected).map_err(|error| Relayed::of(&error))
+    fn read_again(&self, affected: &Affected) -> Result<bool, Relayed> {
+        self.repo.read_again(affected).map_err(|error| Relayed::of(&error))
     }
 }
 

@@ -15,7 +15,6 @@ use crate::catalog::{Catalog, Filter, Name, NameScan, Scope};
 use crate::data::layout::Artifact;
 use crate::data::store::Changes;
 use crate::data::walk;
-use crate::path::RelPath;
 use crate::sync::{Affected, DirtySet, TreeRows, artifact_of, name_of};
 
 /// When data names had changed when they were scanned, in nanoseconds.
@@ -37,8 +36,14 @@ impl Repo {
             if is_everything {
                 return self.reconcile(catalog);
             }
+            let root = self.store.root();
+            let mut affected = Affected::default();
+            for path in &paths {
+                affected.add(path, || walk::has_versions(&path.under(root)));
+            }
             let mut known = self.marks(catalog)?;
-            self.read_changed(catalog, self.artifacts_of(&paths, catalog, &known)?, &mut known)
+            let names = self.names_of(&affected, catalog, || Ok(known.keys().cloned().collect()))?;
+            self.read_changed(catalog, names, &mut known)
         })
     }
 
@@ -66,22 +71,24 @@ impl Repo {
         self.config.backend.directory().is_some() || !self.shares_data()
     }
 
-    /// Returns the data names that lie at, above or below some paths, also those that are only `known` any more.
-    fn artifacts_of(&self, paths: &[RelPath], catalog: &Catalog, known: &Marks) -> Result<Vec<Artifact>, RepoError> {
+    /// Returns the affected data names, also those that are only known any more.
+    fn names_of(
+        &self,
+        affected: &Affected,
+        catalog: &Catalog,
+        known: impl FnOnce() -> Result<Vec<Name>, RepoError>,
+    ) -> Result<BTreeSet<Artifact>, RepoError> {
+        let mut names = affected.artifacts.clone();
+        if affected.subtrees.is_empty() {
+            return Ok(names);
+        }
+        names.extend(known()?.iter().filter_map(artifact_of).filter(|artifact| affected.is_within(artifact)));
         let root = self.store.root();
-        let mut affected = Affected::default();
-        for path in paths {
-            affected.add(path, || walk::has_versions(&path.under(root)));
+        if affected.subtrees.iter().any(|subtree| subtree.under(root).is_dir()) {
+            let found = self.rows(catalog).artifacts()?;
+            names.extend(found.into_iter().filter(|artifact| affected.is_within(artifact)));
         }
-        if !affected.subtrees.is_empty() {
-            let is_within = |artifact: &Artifact| affected.is_within(artifact);
-            let mut found: Vec<Artifact> = known.keys().filter_map(artifact_of).filter(is_within).collect();
-            if affected.subtrees.iter().any(|subtree| subtree.under(root).is_dir()) {
-                found.extend(self.rows(catalog).artifacts()?.into_iter().filter(is_within));
-            }
-            affected.artifacts.extend(found);
-        }
-        Ok(affected.artifacts.into_iter().collect())
+        Ok(names)
     }
 
     /// Brings the rows of some data names in step with what was just done to them.
@@ -96,24 +103,18 @@ impl Repo {
         Ok(())
     }
 
-    /// Reads some data names again, and all whose directories `is_affected` picks, whether they are still there or not.
+    /// Reads the affected data names again, whether they are still there or not; returns whether rows changed.
     ///
     /// Unlike [`Repo::follow`] it marks nothing: whoever made the change holds its directory.
-    pub fn read_again(
-        &self,
-        mut artifacts: BTreeSet<Artifact>,
-        is_affected: Option<&dyn Fn(&Artifact) -> bool>,
-    ) -> Result<bool, RepoError> {
+    pub fn read_again(&self, affected: &Affected) -> Result<bool, RepoError> {
         let catalog = self.catalog()?;
         if !catalog.is_complete(self.namespace())? {
             self.rows(&catalog).rebuild()?;
             return Ok(true);
         }
-        if let Some(is_affected) = is_affected {
-            let known = catalog.scan_marks(self.namespace())?.into_iter().filter_map(|mark| artifact_of(&mark.name));
-            artifacts.extend(known.chain(self.rows(&catalog).artifacts()?).filter(|artifact| is_affected(artifact)));
-        }
-        Ok(self.rows(&catalog).refresh(&artifacts)?.is_change())
+        let known = || Ok(self.marks(&catalog)?.into_keys().collect());
+        let names = self.names_of(affected, &catalog, known)?;
+        Ok(self.rows(&catalog).refresh(&names)?.is_change())
     }
 
     fn reconcile(&self, catalog: &Catalog) -> Result<(), RepoError> {
@@ -135,8 +136,14 @@ impl Repo {
     }
 
     /// Scans those of some data names again whose directory has changed since; takes them all out of `known`.
-    fn read_changed(&self, catalog: &Catalog, artifacts: Vec<Artifact>, known: &mut Marks) -> Result<(), RepoError> {
-        if artifacts.is_empty() {
+    fn read_changed(
+        &self,
+        catalog: &Catalog,
+        artifacts: impl IntoIterator<Item = Artifact>,
+        known: &mut Marks,
+    ) -> Result<(), RepoError> {
+        let mut artifacts = artifacts.into_iter().peekable();
+        if artifacts.peek().is_none() {
             return Ok(());
         }
         let rows = self.rows(catalog);

@@ -66,10 +66,7 @@ impl State {
             return;
         }
         let affected = std::mem::take(&mut self.affected);
-        let is_within = |artifact: &Artifact| affected.is_within(artifact);
-        let subtrees: Option<&dyn Fn(&Artifact) -> bool> =
-            if affected.subtrees.is_empty() { None } else { Some(&is_within) };
-        let read = self.parts.exchange.read_again(affected.artifacts.clone(), subtrees);
+        let read = self.parts.exchange.read_again(&affected);
         self.show_rows(&read);
         if read.is_err() {
             self.affected.extend(affected);

@@ -18,7 +18,7 @@ use swamp::mounting::{
     Relayed, Surroundings, Timing,
 };
 use swamp::namespace::Namespace;
-use swamp::sync::{Depth, Engine, SyncError, SyncOptions, SyncService as _, Watermark};
+use swamp::sync::{Affected, Depth, Engine, SyncError, SyncOptions, SyncService as _, Watermark};
 use swamp_mount::Observer as _;
 
 use crate::sync::world::{Machine, World};
@@ -90,16 +90,12 @@ impl Exchange for OfEngine {
         self.0.refresh_rows(&BTreeSet::new()).map(|()| true).map_err(|error| relayed(&error))
     }
 
-    fn read_again(
-        &self,
-        artifacts: BTreeSet<Artifact>,
-        _: Option<&dyn Fn(&Artifact) -> bool>,
-    ) -> Result<bool, Relayed> {
+    fn read_again(&self, affected: &Affected) -> Result<bool, Relayed> {
         if self.1.load(Ordering::Relaxed) > 0 {
             self.1.fetch_sub(1, Ordering::Relaxed);
             return Err(Relayed::new(Kind::Unavailable, "the database is locked"));
         }
-        self.0.refresh_rows(&artifacts).map(|()| true).map_err(|error| relayed(&error))
+        self.0.refresh_rows(&affected.artifacts).map(|()| true).map_err(|error| relayed(&error))
     }
 }
 
