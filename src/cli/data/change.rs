@@ -40,7 +40,8 @@ pub(crate) struct DeleteArguments {
 
 /// Rename a data name
 ///
-/// Copies the latest version to the new name and leaves a pointer under the old one, which keeps its history.
+/// Copies the latest version to the new name and leaves a pointer under the old one, which keeps its history. Other
+/// namespaces find the data under the new name only.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  swamp data rename vpc-main state vpc-state")]
 pub(crate) struct RenameArguments {
