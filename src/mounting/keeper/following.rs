@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::state::{FOLLOW_DELAY, FOLLOW_DOUBLINGS_MAX, FOLLOW_RETRY, FOLLOW_SHARE, LISTEN_PERIOD, State};
+use super::state::{FOLLOW_DELAY, FOLLOW_SHARE, LISTEN_PERIOD, READ_DOUBLINGS_MAX, READ_RETRY, State};
 use crate::data::layout::{Artifact, Location, Part};
 use crate::data::name::VersionNumber;
 use crate::data::store::Restated;
@@ -49,6 +49,7 @@ impl State {
 
     /// Follows everything that was told so far.
     pub(super) fn catch_up(&mut self) {
+        self.read_at = self.now();
         self.collect();
         self.follow();
         self.examine_watched(Look::Everywhere);
@@ -62,7 +63,7 @@ impl State {
             self.look_at(path, now);
         }
         self.restate();
-        if self.affected.is_empty() {
+        if self.affected.is_empty() || now < self.read_at {
             return;
         }
         let affected = std::mem::take(&mut self.affected);
@@ -70,11 +71,11 @@ impl State {
         self.show_rows(&read);
         if read.is_err() {
             self.affected.extend(affected);
-            self.follow_at = Some(self.now() + FOLLOW_RETRY * 2_u32.pow(self.follow_failures));
-            self.follow_failures = (self.follow_failures + 1).min(FOLLOW_DOUBLINGS_MAX);
+            self.read_at = self.now() + READ_RETRY * 2_u32.pow(self.read_failures);
+            self.read_failures = (self.read_failures + 1).min(READ_DOUBLINGS_MAX);
             return;
         }
-        self.follow_failures = 0;
+        self.read_failures = 0;
         // Following must not take all the time there is.
         let took = self.now().saturating_sub(now);
         if took > FOLLOW_DELAY / FOLLOW_SHARE {

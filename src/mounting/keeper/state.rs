@@ -22,11 +22,11 @@ use crate::sync::{Affected, Depth};
 /// How long after a change its rows follow, so that a burst of changes is followed once.
 pub(super) const FOLLOW_DELAY: Duration = Duration::from_millis(100);
 
-/// How long after following failed it is tried again; twice as long each time.
-pub(super) const FOLLOW_RETRY: Duration = Duration::from_secs(2);
+/// How long after rows could not be read they are tried again; twice as long each time.
+pub(super) const READ_RETRY: Duration = Duration::from_secs(2);
 
 /// How often that doubles.
-pub(super) const FOLLOW_DOUBLINGS_MAX: u32 = 5;
+pub(super) const READ_DOUBLINGS_MAX: u32 = 5;
 
 /// How much longer than following took it waits before it follows again.
 pub(super) const FOLLOW_SHARE: u32 = 10;
@@ -57,8 +57,9 @@ pub(super) struct State {
     /// Names that were told and not looked at yet.
     pub(super) names: BTreeSet<RelPath>,
     pub(super) follow_at: Option<Duration>,
-    /// How often following failed since it last succeeded.
-    pub(super) follow_failures: u32,
+    /// When rows are read again at the earliest, and how often that failed since it last succeeded.
+    pub(super) read_at: Duration,
+    pub(super) read_failures: u32,
     pub(super) watch: WatchList,
     pub(super) watch_at: Duration,
     pub(super) local_only: BTreeMap<RelPath, String>,
@@ -90,7 +91,8 @@ impl State {
             affected: Affected::default(),
             names: BTreeSet::new(),
             follow_at: None,
-            follow_failures: 0,
+            read_at: now,
+            read_failures: 0,
             watch: WatchList::default(),
             watch_at: now,
             local_only: BTreeMap::new(),
@@ -172,7 +174,7 @@ impl State {
     /// Does everything that is due; returns how long nothing will be.
     fn act(&mut self) -> Duration {
         let now = self.now();
-        if self.follow_at.is_some_and(|at| at <= now) {
+        if self.follow_at.is_some_and(|at| at <= now) || self.unread_at().is_some_and(|at| at <= now) {
             self.collect();
             self.follow();
         }
@@ -205,8 +207,13 @@ impl State {
         let polled = push.map(|at| if is_in_use { at.min(self.now() + IN_USE_POLL) } else { at });
         let refresh = (!self.is_refreshing).then(|| self.schedule.refresh_at());
         let flush = self.flushes.iter().map(|flush| flush.deadline).min();
-        let due = [polled, refresh, flush, self.follow_at, Some(self.watch_at), Some(self.listen_at)];
+        let due = [polled, refresh, flush, self.follow_at, self.unread_at(), Some(self.watch_at), Some(self.listen_at)];
         due.into_iter().flatten().min().unwrap_or(self.watch_at)
+    }
+
+    /// Returns when rows that could not be read are tried again.
+    fn unread_at(&self) -> Option<Duration> {
+        (!self.affected.is_empty()).then_some(self.read_at)
     }
 
     /// Brings everything that reports show up to date.

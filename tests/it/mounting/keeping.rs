@@ -67,6 +67,21 @@ fn rows_that_could_not_be_read_are_read_again() {
 }
 
 #[test]
+fn rows_that_stay_unreadable_keep_nothing_from_being_pushed() {
+    let rig = Rig::pushing();
+    rig.readings_failing.store(u64::MAX, Ordering::Relaxed);
+    let directory = rig.machine.put("vpc", "state", "one");
+    drop(rig.recorder.changing(Path::new(&directory)).expect("recorded"));
+    rig.recorder.changed(&Path::new(&directory).join("1"));
+    eventually("tried", || rig.links.failures().last().0 > 0);
+
+    for size in 1..4 {
+        rig.write(FILE, &"x".repeat(size));
+        eventually("pushed", || rig.is_remote(FILE, size as u64));
+    }
+}
+
+#[test]
 fn a_flush_that_has_no_time_pushes_nothing() {
     let rig = Rig::waiting();
     rig.write(FILE, "one");
