@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashSet};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::{debug, warn};
 
-use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
+use super::entry::{Entries, Entry, Meta, Unusable, monolith_bytes, shard_bytes};
 use super::remote::{META_BYTES_MAX, SHARDS_CONCURRENT_MAX, meta_path};
 use super::replace::{self, Before};
-use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
+use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, Record, ShardId};
 use crate::bucket::{self, Body as Payload, BucketError, PutMode, Version};
 use crate::clock::Timestamp;
 use crate::lock::Held;
@@ -69,6 +69,7 @@ pub struct Commit<'a> {
 #[derive(Clone, Debug)]
 struct Written {
     entries: Entries,
+    unusable: Unusable,
     /// `None` where the object does not exist.
     version: Option<Version>,
     /// Whether somebody else's change was merged that this cache has not reconciled.
@@ -105,7 +106,7 @@ impl Commit<'_> {
         if self.layout == Layout::Monolith {
             for (shard, changes) in by_shard {
                 let mut written = self.staged(&shard)?;
-                merge(&mut written.entries, &changes);
+                written.merge(&changes);
                 self.staged.insert(shard, written);
             }
             return Ok(());
@@ -128,7 +129,7 @@ impl Commit<'_> {
 
     /// Whether the index will name a file, as far as shards were touched.
     pub fn names(&self, path: &RelPath) -> bool {
-        self.staged.values().any(|written| written.entries.contains_key(path))
+        self.staged.values().any(|written| written.names(path))
     }
 
     /// Publishes everything applied, and brings the mirror in step with it.
@@ -150,8 +151,9 @@ impl Commit<'_> {
             }
             let mut record = self.mirror.record(shard)?;
             record.entries.clone_from(&written.entries);
+            record.unusable.clone_from(&written.unusable);
             // The object of an emptied shard is gone: nothing may name it again. An emptied monolith stays.
-            let is_gone = written.entries.is_empty() && *shard != ShardId::Monolith;
+            let is_gone = written.is_empty() && *shard != ShardId::Monolith;
             record.version = written.version.clone().filter(|_| !is_gone);
             self.mirror.set_record(shard, &record)?;
             if written.is_reconciled {
@@ -164,7 +166,7 @@ impl Commit<'_> {
     }
 
     async fn finish_shards(&self, head: &mut Head) -> Result<(), IndexError> {
-        let emptied = |shard: &ShardId| self.staged.get(shard).is_some_and(|written| written.entries.is_empty());
+        let emptied = |shard: &ShardId| self.staged.get(shard).is_some_and(Written::is_empty);
         let mut partitions: Vec<String> = head
             .shards()
             .chain(self.staged.keys().cloned())
@@ -173,6 +175,7 @@ impl Commit<'_> {
                 _ => None,
             })
             .collect();
+        partitions.extend(head.unusable_partitions.iter().cloned());
         partitions.sort();
         partitions.dedup();
         let mut meta = Meta { version: 2, partitions, commit_seq: head.commit_seq, extra: head.meta_extra.clone() };
@@ -216,7 +219,7 @@ impl Commit<'_> {
 
     /// Deletes objects of shards that hold nothing any more; no meta object names them now.
     async fn delete_emptied(&self) -> Result<(), IndexError> {
-        for (shard, written) in self.staged.iter().filter(|(_, written)| written.entries.is_empty()) {
+        for (shard, written) in self.staged.iter().filter(|(_, written)| written.is_empty()) {
             match self.index.bucket.delete(&shard.to_path(), written.version.clone()).await {
                 Ok(()) | Err(BucketError::Precondition { .. } | BucketError::NotFound { .. }) => {}
                 Err(error) => warn!(%error, "emptied shard not deleted"),
@@ -229,7 +232,7 @@ impl Commit<'_> {
     async fn finish_monolith(&mut self, head: &mut Head, now: Timestamp) -> Result<(), IndexError> {
         let shard = ShardId::Monolith;
         let mut written = self.staged(&shard)?;
-        let payload = Payload::Bytes(monolith_bytes(&written.entries, now).into());
+        let payload = Payload::Bytes(monolith_bytes(&written.entries, &written.unusable, now).into());
         let outcome = self.index.bucket.put(&shard.to_path(), payload, mode(written.version.as_ref())).await;
         written.version = match outcome {
             Ok(version) => Some(version),
@@ -257,7 +260,7 @@ impl Commit<'_> {
         let touched = |key: &PartitionKey| is_first || self.touched.binary_search(key).is_ok();
         let mut writes = Vec::new();
         for (key, entries) in groups.iter().filter(|(key, _)| touched(key)) {
-            let payload = Payload::Bytes(shard_bytes(entries).into());
+            let payload = Payload::Bytes(shard_bytes(entries, &Unusable::new()).into());
             let before = if is_first { Before::Absent } else { Before::Unknown };
             writes.push(async move {
                 replace::put(&*self.index.bucket, &key.to_path(), payload, before, Some(self.held)).await
@@ -280,7 +283,8 @@ impl Commit<'_> {
         }
         let record = self.mirror.record(shard)?;
         let is_reconciled = record.version.as_ref() == self.mirror.head().shard(shard);
-        Ok(Written { entries: record.entries, version: record.version, is_merged: false, is_reconciled })
+        let Record { entries, unusable, version, .. } = record;
+        Ok(Written { entries, unusable, version, is_merged: false, is_reconciled })
     }
 }
 
@@ -296,8 +300,8 @@ impl Index {
         let known: BTreeMap<RelPath, Option<Entry>> =
             removed.map(|change| (change.path().clone(), written.entries.get(change.path()).cloned())).collect();
         for _ in 0..ATTEMPTS_MAX {
-            merge(&mut written.entries, &changes);
-            let payload = Payload::Bytes(shard_bytes(&written.entries).into());
+            written.merge(&changes);
+            let payload = Payload::Bytes(shard_bytes(&written.entries, &written.unusable).into());
             match self.bucket.put(&shard.to_path(), payload, mode(written.version.as_ref())).await {
                 Ok(version) => {
                     written.version = Some(version);
@@ -308,8 +312,8 @@ impl Index {
             }
             debug!(?shard, "shard changed meanwhile");
             if let Some((body, version)) = self.read_shard(&shard).await? {
-                written.is_merged |= body.entries != written.entries;
-                written.entries = body.entries;
+                written.is_merged |= body.entries != written.entries || body.unusable != written.unusable;
+                (written.entries, written.unusable) = (body.entries, body.unusable);
                 // What others put in the place of a file that is removed is theirs.
                 changes.retain(|change| match change {
                     Change::Remove { path, held } => {
@@ -329,27 +333,40 @@ impl Index {
                 // Others emptied it: what it held is gone.
                 written.is_merged |= written.version.take().is_some();
                 written.entries.clear();
+                written.unusable.clear();
             }
         }
         Err(IndexError::Contended { attempts: ATTEMPTS_MAX })
     }
 }
 
-fn merge(entries: &mut Entries, changes: &[Change]) {
-    let mut removed = HashSet::new();
-    for change in changes {
-        match change {
-            Change::Upsert(entry) => {
-                removed.remove(&entry.key);
-                entries.insert(entry.key.clone(), entry.clone());
-            }
-            Change::Remove { path, .. } => {
-                removed.insert(path);
+impl Written {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.unusable.is_empty()
+    }
+
+    fn names(&self, path: &RelPath) -> bool {
+        self.entries.contains_key(path) || self.unusable.contains_key(path.as_str())
+    }
+
+    /// Merges changes. Nothing is changed of which the entry cannot be used, but that it may have become so meanwhile.
+    fn merge(&mut self, changes: &[Change]) {
+        let mut removed = HashSet::new();
+        for change in changes {
+            match change {
+                Change::Upsert(entry) => {
+                    removed.remove(&entry.key);
+                    self.unusable.remove(entry.key.as_str());
+                    self.entries.insert(entry.key.clone(), entry.clone());
+                }
+                Change::Remove { path, .. } => {
+                    removed.insert(path);
+                }
             }
         }
-    }
-    if !removed.is_empty() {
-        entries.retain(|path, _| !removed.contains(path));
+        if !removed.is_empty() {
+            self.entries.retain(|path, _| !removed.contains(path));
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::PartitionKey;
@@ -60,6 +61,10 @@ impl Entry {
 /// Entries in the order they were written.
 pub type Entries = IndexMap<RelPath, Entry>;
 
+/// Entries that cannot be used, as they were written: by a newer swamp, or damaged. They say that their files exist, and
+/// a rewrite keeps them.
+pub(super) type Unusable = Map<String, Value>;
+
 /// An entry that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEntry {
@@ -74,7 +79,9 @@ pub struct RefusedEntry {
 pub struct Body {
     /// The usable entries.
     pub entries: Entries,
-    /// The others.
+    /// The others, and why.
+    pub unusable: Unusable,
+    /// Why the others cannot be used.
     pub refused: Vec<RefusedEntry>,
 }
 
@@ -88,7 +95,7 @@ struct RawBody {
 #[derive(Serialize)]
 struct ShardBody<'a> {
     version: u32,
-    entries: &'a Entries,
+    entries: All<'a>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +103,19 @@ struct ShardBody<'a> {
 struct MonolithBody<'a> {
     version: u32,
     last_pulled: String,
-    entries: &'a Entries,
+    entries: All<'a>,
+}
+
+/// What a body holds: entries, then those that cannot be used.
+struct All<'a>(&'a Entries, &'a Unusable);
+
+impl Serialize for All<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len() + self.1.len()))?;
+        self.0.iter().try_for_each(|(key, entry)| map.serialize_entry(key, entry))?;
+        self.1.iter().try_for_each(|(key, entry)| map.serialize_entry(key, entry))?;
+        map.end()
+    }
 }
 
 /// A body that is not an index.
@@ -131,13 +150,14 @@ impl<'de> Visitor<'de> for Body {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
-            match parse_entry(&key, value) {
+            match parse_entry(&key, &value) {
                 Ok(entry) => {
                     self.entries.insert(entry.key.clone(), entry);
                 }
                 Err(reason) => {
-                    let key = key.chars().take(200).flat_map(char::escape_default).collect();
-                    self.refused.push(RefusedEntry { key, reason });
+                    let shown = key.chars().take(200).flat_map(char::escape_default).collect();
+                    self.refused.push(RefusedEntry { key: shown, reason });
+                    self.unusable.insert(key, value);
                 }
             }
         }
@@ -154,9 +174,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Ok(entries)
 }
 
-fn parse_entry(key: &str, value: Value) -> Result<Entry, String> {
+fn parse_entry(key: &str, value: &Value) -> Result<Entry, String> {
     let path: RelPath = key.parse().map_err(|error: crate::path::InvalidPath| error.to_string())?;
-    let mut entry: Entry = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let mut entry: Entry = Entry::deserialize(value).map_err(|error| error.to_string())?;
     if entry.key != path {
         return Err("its `key` names another path".to_owned());
     }
@@ -169,13 +189,13 @@ fn parse_entry(key: &str, value: Value) -> Result<Entry, String> {
 }
 
 /// Returns the bytes of a shard: compact JSON.
-pub(super) fn shard_bytes(entries: &Entries) -> Vec<u8> {
-    serde_json::to_vec(&ShardBody { version: 1, entries }).unwrap_or_default()
+pub(super) fn shard_bytes(entries: &Entries, unusable: &Unusable) -> Vec<u8> {
+    serde_json::to_vec(&ShardBody { version: 1, entries: All(entries, unusable) }).unwrap_or_default()
 }
 
 /// Returns the bytes of a monolith: compact JSON.
-pub(super) fn monolith_bytes(entries: &Entries, last_pulled: crate::clock::Timestamp) -> Vec<u8> {
-    let body = MonolithBody { version: 1, last_pulled: last_pulled.to_string(), entries };
+pub(super) fn monolith_bytes(entries: &Entries, unusable: &Unusable, last_pulled: crate::clock::Timestamp) -> Vec<u8> {
+    let body = MonolithBody { version: 1, last_pulled: last_pulled.to_string(), entries: All(entries, unusable) };
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
@@ -212,6 +232,12 @@ impl Meta {
         self.partitions.iter().filter_map(|name| PartitionKey::from_remote(name))
     }
 
+    /// Returns the names of the others.
+    pub(super) fn unusable_partitions(&self) -> Vec<String> {
+        let unusable = self.partitions.iter().filter(|name| PartitionKey::from_remote(name).is_none());
+        unusable.cloned().collect()
+    }
+
     /// Returns the bytes of the object: compact JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
@@ -235,8 +261,10 @@ mod tests {
 
         assert_eq!(body.entries.len(), 1);
         assert_eq!(body.refused.len(), 4);
-        let again = String::from_utf8(shard_bytes(&body.entries)).expect("UTF-8");
+        let again = String::from_utf8(shard_bytes(&body.entries, &body.unusable)).expect("UTF-8");
         assert!(again.contains(r#""note":7"#), "{again}");
+        let (again, text) = (serde_json::from_str::<Value>(&again), serde_json::from_str::<Value>(text));
+        assert_eq!(again.expect("JSON"), text.expect("JSON"));
     }
 
     #[test]
@@ -254,6 +282,6 @@ mod tests {
 
         let body = Body::parse(text.as_bytes()).expect("an index");
 
-        assert_eq!(String::from_utf8(shard_bytes(&body.entries)).expect("UTF-8"), text);
+        assert_eq!(String::from_utf8(shard_bytes(&body.entries, &body.unusable)).expect("UTF-8"), text);
     }
 }

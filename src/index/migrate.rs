@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::warn;
 
-use super::entry::{Entries, Entry, Meta, monolith_bytes, shard_bytes};
+use super::entry::{Entries, Entry, Meta, Unusable, monolith_bytes, shard_bytes};
 use super::mirror::Record;
 use super::remote::{SHARDS_CONCURRENT_MAX, meta_path};
 use super::{Head, Index, IndexError, Layout, Mirror, PartitionKey, ShardId};
@@ -54,7 +54,7 @@ impl Index {
         new_head.meta_extra.clone_from(&head.meta_extra);
         held.check()?;
         let writes = records.iter().map(|(key, record)| async move {
-            let payload = Payload::Bytes(shard_bytes(&record.entries).into());
+            let payload = Payload::Bytes(shard_bytes(&record.entries, &record.unusable).into());
             let version = self.bucket.put(&key.to_path(), payload, PutMode::Overwrite).await;
             Ok::<_, IndexError>((key, version.map_err(IndexError::Write)?))
         });
@@ -66,7 +66,7 @@ impl Index {
         let partitions: Vec<String> = records.keys().map(|key| key.as_str().to_owned()).collect();
         new_head.meta = Some(self.write_first_meta(&partitions, &head, held).await?);
         if head.layout == Layout::Monolith {
-            self.touch_monolith(&whole.entries, now).await;
+            self.touch_monolith(&whole.entries, &whole.unusable, now).await;
         }
         for (key, record) in &records {
             let mut record = record.clone();
@@ -108,7 +108,7 @@ impl Index {
         now: Timestamp,
     ) -> Result<Migrated, IndexError> {
         self.write_first_meta(&partitions, head, held).await?;
-        self.touch_monolith(&Entries::new(), now).await;
+        self.touch_monolith(&Entries::new(), &Unusable::new(), now).await;
         Ok(Migrated { is_new: true, partitions, commit_seq: 1 })
     }
 
@@ -122,8 +122,8 @@ impl Index {
     }
 
     /// Writes the monolith once more: a reader that remembers its state looks again and finds the shards (trap T28).
-    async fn touch_monolith(&self, entries: &Entries, now: Timestamp) {
-        let payload = Payload::Bytes(monolith_bytes(entries, now).into());
+    async fn touch_monolith(&self, entries: &Entries, unusable: &Unusable, now: Timestamp) {
+        let payload = Payload::Bytes(monolith_bytes(entries, unusable, now).into());
         if let Err(error) = self.bucket.put(&ShardId::Monolith.to_path(), payload, PutMode::Overwrite).await {
             warn!(%error, "old index not touched; readers of it may not notice the migration");
         }
@@ -170,6 +170,13 @@ fn split(whole: &Record) -> Result<BTreeMap<PartitionKey, Record>, IndexError> {
         record.entries.insert(path.clone(), entry.clone());
         if let Some(known) = whole.known.get(path) {
             record.known.insert(path.clone(), known.clone());
+        }
+    }
+    for (path, entry) in &whole.unusable {
+        // What is no path is no file either.
+        if let Some(key) = path.parse().ok().and_then(|path| PartitionKey::of(&path)) {
+            let record = records.entry(key.clone()).or_insert_with(|| Record::named(&ShardId::Partition(key)));
+            record.unusable.insert(path.clone(), entry.clone());
         }
     }
     if lost.is_empty() {

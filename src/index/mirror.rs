@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::entry::{self, Entries, INDEX_BYTES_MAX};
+use super::entry::{self, Entries, INDEX_BYTES_MAX, Unusable};
 use super::{Founding, IndexError, PartitionKey};
 use crate::bucket::Version;
 use crate::clock::Timestamp;
@@ -113,6 +113,9 @@ pub struct Head {
     /// What others added to the meta object.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(super) meta_extra: Map<String, Value>,
+    /// Names of shards that cannot be used; a rewrite of the meta object keeps them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unusable_partitions: Vec<String>,
     shards: BTreeMap<String, Version>,
     /// When a listing told which shards had changed, in milliseconds since 1970; listings of some stores lag behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,6 +230,9 @@ pub struct Record {
     /// What the datastore holds.
     #[serde(deserialize_with = "entry::deserialize")]
     pub entries: Entries,
+    /// Entries that say no more than that their files exist.
+    #[serde(default, skip_serializing_if = "Unusable::is_empty")]
+    pub unusable: Unusable,
     /// What this cache has seen of it, also of entries that are gone since.
     pub known: IndexMap<RelPath, Known>,
 }
@@ -235,6 +241,16 @@ impl Record {
     /// Returns an empty record of a shard.
     pub fn named(shard: &ShardId) -> Self {
         Self { name: shard.name().to_owned(), ..Self::default() }
+    }
+
+    /// Whether the datastore holds a file, also if nothing else is known of it.
+    pub fn names(&self, path: &RelPath) -> bool {
+        self.entries.contains_key(path) || self.is_unusable(path)
+    }
+
+    /// Whether the entry of a file cannot be used: it is left as it is, here as well as there.
+    pub fn is_unusable(&self, path: &RelPath) -> bool {
+        self.unusable.contains_key(path.as_str())
     }
 }
 

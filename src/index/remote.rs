@@ -203,6 +203,7 @@ impl Index {
         for gone in old_shards.into_iter().filter(|shard| head.shard(shard).is_none()) {
             let mut record = mirror.record(&gone)?;
             record.entries.clear();
+            record.unusable.clear();
             record.version = None;
             mirror.set_record(&gone, &record)?;
             shards.push(gone);
@@ -216,6 +217,7 @@ impl Index {
         let old = mirror.head();
         let mut head = Head::new(seen.layout);
         head.meta = seen.meta.as_ref().map(|(_, version)| version.clone());
+        head.unusable_partitions = seen.meta.as_ref().map(|(meta, _)| meta.unusable_partitions()).unwrap_or_default();
         head.meta_extra = seen.meta.as_ref().map(|(meta, _)| meta.extra.clone()).unwrap_or_default();
         let wanted = match (&seen.layout, &seen.meta) {
             (Layout::Absent, _) => Vec::new(),
@@ -233,7 +235,7 @@ impl Index {
         let fetched = stream::iter(wanted).map(|shard| async move {
             let (body, version) = self.read_shard(&shard).await?.ok_or_else(|| missing(&shard))?;
             let mut record = mirror.record(&shard)?;
-            record.entries = body.entries;
+            (record.entries, record.unusable) = (body.entries, body.unusable);
             record.version = Some(version.clone());
             mirror.set_record(&shard, &record)?;
             Ok::<_, IndexError>((shard, version))

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tracing::warn;
 
-use super::entry::{Entries, Entry, shard_bytes};
+use super::entry::{Entries, Entry, Unusable, shard_bytes};
 use super::remote::{SHARDS_CONCURRENT_MAX, meta_path};
 use super::replace::{self, Before};
 use super::{Index, IndexError, Mirror, PartitionKey, Record, ShardId};
@@ -59,7 +59,7 @@ impl Index {
             repaired.has_lost_files |= record.known.len() < known;
             mirror.set_record(&shard, &record)?;
             held.check()?;
-            let payload = Payload::Bytes(shard_bytes(&entries).into());
+            let payload = Payload::Bytes(shard_bytes(&entries, &Unusable::new()).into());
             let written = replace::put(&*self.bucket, &key.to_path(), payload, Before::Unknown, Some(held)).await;
             written.map_err(IndexError::Write)?;
             warn!(shard = %key, entries = entries.len(), "shard was missing or damaged; written again");

@@ -55,7 +55,7 @@ pub(super) fn plan_shard(
         let facts = Facts { path, entry, known, local: &local, is_named_dirty, was_beside_held };
         Ok((facts.pull(depth), local))
     };
-    let gone = record.known.keys().filter(|path| !record.entries.contains_key(*path));
+    let gone = record.known.keys().filter(|path| !record.names(path));
     for path in record.entries.keys().chain(gone) {
         let crossing = boundary::crossing(path);
         if !matches!(crossing, Crossing::Immutable | Crossing::Mutable) {

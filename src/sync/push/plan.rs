@@ -140,6 +140,10 @@ impl Session<'_> {
         dirty: &DirtySet,
         plan: &mut PushPlan,
     ) -> Result<(), SyncError> {
+        if record.is_unusable(&path) {
+            plan.strays.push(Stray { path, reason: "its entry in the index cannot be used" });
+            return Ok(());
+        }
         let known = record.known.get(&path);
         let hashed = self.uploaded.get(&path).or_else(|| self.hashed.get(&path));
         let local = local::examine(&self.engine.places.root, &path, known, hashed)?;

@@ -36,6 +36,60 @@ fn a_push_that_misses_a_shard_writes_it_again() {
     assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
 }
 
+/// Makes the size of a file's entry one that no file has, as a newer swamp might.
+fn spoil_entry(world: &World, index: &str, file: &str) {
+    let text = world.object(index).expect("an index");
+    let mut body: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    let entry = body["entries"].as_object_mut().expect("entries").iter_mut().find(|(key, _)| key.ends_with(file));
+    entry.expect("it is named").1["size"] = 17.5.into();
+    world.put_object(index, &body.to_string());
+}
+
+fn is_spoilt(world: &World, index: &str) -> bool {
+    world.object(index).is_some_and(|text| String::from_utf8_lossy(&text).contains("17.5"))
+}
+
+#[test]
+fn an_entry_that_cannot_be_used_is_no_deletion() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    let shard = shard_of(&writer, "vpc");
+    let before = writer.tree();
+    spoil_entry(&world, &shard, "first/1/raw");
+
+    other.put("vpc", "later", "w");
+    other.push();
+    writer.pull();
+    other.pull();
+
+    assert!(is_spoilt(&world, &shard));
+    assert_eq!(writer.tree(), other.tree());
+    assert!(before.iter().all(|(path, content)| writer.tree().get(path) == Some(content)));
+    // Nor is what is done here to such a file done there.
+    writer.delete("vpc", "first");
+    writer.push();
+    assert!(is_spoilt(&world, &shard));
+    assert!(world.keys_and_sizes().iter().any(|(key, _)| key.ends_with("first/1/raw")));
+}
+
+#[test]
+fn an_entry_that_cannot_be_used_survives_a_migration() {
+    let world = World::solo();
+    let writer = world.solo_machine("writer");
+    writer.put("vpc", "first", "x");
+    writer.push();
+    spoil_entry(&world, ".datastore-index.json", "first/1/raw");
+    let before = writer.tree();
+
+    writer.migrate_index();
+    writer.put("vpc", "first", "xy");
+    writer.push();
+    writer.pull();
+
+    assert!(is_spoilt(&world, &format!("_index/data--swamp--file--{}.json", writer.model_id("vpc"))));
+    assert!(before.keys().all(|path| writer.tree().contains_key(path)));
+}
+
 /// What the error says helps a machine that has the data and nothing to push.
 fn a_machine_with_the_data_repairs(hurt: impl Fn(&World, &str)) {
     let world = World::namespaced();
