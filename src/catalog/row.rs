@@ -116,6 +116,13 @@ pub struct Refusals {
 }
 
 impl Refusals {
+    /// Adds those of another call.
+    pub(super) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(REFUSALS_KEPT_MAX);
+    }
+
     /// Adds one.
     pub(super) fn push(&mut self, refused: Refused) {
         self.count += 1;

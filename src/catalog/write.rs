@@ -59,6 +59,14 @@ impl Applied {
         self.inserted + self.updated + self.removed > 0
     }
 
+    /// Adds what another call changed.
+    pub fn add(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.removed += other.removed;
+        self.refused.add(other.refused);
+    }
+
     fn count(&mut self, change: Change) {
         match change {
             Change::Inserted => self.inserted += 1,
@@ -70,16 +78,19 @@ impl Applied {
 
 impl Catalog {
     /// Replaces all rows of some data names of `namespace` by what a scan found.
-    pub fn replace_names(
+    ///
+    /// Let `scans` look while it is consumed, as with [`Catalog::replace_all`]: rows of a look before would replace those of
+    /// somebody who changed the name since, and told. An error of a scan undoes everything.
+    pub fn replace_names<E: From<CatalogError>>(
         &self,
         namespace: Option<&Namespace>,
-        scans: impl IntoIterator<Item = NameScan>,
-    ) -> Result<Applied, CatalogError> {
+        scans: impl IntoIterator<Item = Result<NameScan, E>>,
+    ) -> Result<Applied, E> {
         self.write(UPDATE, |transaction| {
             own::claim(transaction, namespace)?;
             let mut applied = Applied::default();
             for scan in scans {
-                replace_name(transaction, namespace, &scan, &mut applied)?;
+                replace_name(transaction, namespace, &scan?, &mut applied)?;
             }
             own::bump_if(transaction, namespace, applied.is_change())?;
             Ok(applied)
@@ -89,7 +100,7 @@ impl Catalog {
     /// Removes all rows of one data name; returns whether there were any.
     pub fn remove_name(&self, namespace: Option<&Namespace>, name: Name) -> Result<bool, CatalogError> {
         let scan = NameScan { name, mtime_ns: None, versions: Vec::new() };
-        Ok(self.replace_names(namespace, [scan])?.is_change())
+        Ok(self.replace_names(namespace, [Ok::<_, CatalogError>(scan)])?.is_change())
     }
 
     /// Replaces all rows of `namespace` by what a full scan found and makes the namespace complete.

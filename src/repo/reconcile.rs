@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::{Repo, RepoError};
-use crate::catalog::{Catalog, Filter, Name, NameScan, Scope};
+use crate::catalog::{Catalog, Filter, Name, Scope};
 use crate::data::layout::Artifact;
 use crate::data::store::Changes;
 use crate::data::walk;
@@ -122,9 +122,11 @@ impl Repo {
         self.read_changed(catalog, self.rows(catalog).artifacts()?, &mut known)?;
         let mut gone: Vec<Name> = known.into_keys().collect();
         gone.sort_unstable();
+        // Looked at again: a name may have come back since the walk.
+        self.rows(catalog).refresh(gone.iter().filter_map(artifact_of))?;
+        gone.retain(|name| artifact_of(name).is_none());
         if !gone.is_empty() {
-            let gone = gone.into_iter().map(|name| NameScan { name, mtime_ns: None, versions: Vec::new() });
-            self.rows(catalog).replace(gone.collect())?;
+            self.rows(catalog).remove(gone)?;
         }
         Ok(())
     }
@@ -152,17 +154,17 @@ impl Repo {
         let growing = Filter { scope, streaming: Some(true), ..Filter::default() };
         let growing: HashSet<Name> =
             catalog.search(&growing, u64::MAX)?.records.iter().map(crate::catalog::Record::name).collect();
-        let mut scans = Vec::new();
+        let mut changed = Vec::new();
         for artifact in artifacts {
             let name = name_of(&artifact);
             let recorded = known.remove(&name);
             if !rows.is_current(&artifact, recorded) || growing.contains(&name) {
-                scans.push(rows.scan(&artifact)?);
+                changed.push(artifact);
             }
         }
-        if !scans.is_empty() {
-            debug!(names = scans.len(), "catalog follows the tree");
-            rows.replace(scans)?;
+        if !changed.is_empty() {
+            debug!(names = changed.len(), "catalog follows the tree");
+            rows.refresh(changed)?;
         }
         Ok(())
     }

@@ -21,6 +21,9 @@ use crate::namespace::Namespace;
 /// file servers have ticks.
 const RACE_WINDOW: Duration = Duration::from_secs(2);
 
+/// Names that are read while others wait for the catalog.
+const NAMES_AT_ONCE: usize = 256;
+
 /// The tree of our namespace, and the catalog that follows it.
 #[derive(Clone, Debug)]
 pub struct TreeRows<'a> {
@@ -37,14 +40,20 @@ pub struct TreeRows<'a> {
 impl TreeRows<'_> {
     /// Reads some data names again and replaces their rows, also of names that are not there any more.
     pub fn refresh(&self, artifacts: impl IntoIterator<Item = impl Borrow<Artifact>>) -> Result<Applied, SyncError> {
-        let scans =
-            artifacts.into_iter().map(|artifact| self.scan(artifact.borrow())).collect::<Result<Vec<_>, _>>()?;
-        self.replace(scans)
+        let mut all = Applied::default();
+        let mut artifacts = artifacts.into_iter().peekable();
+        while artifacts.peek().is_some() {
+            // Read while the transaction is open, so that whoever changes a name after it was read also tells after that.
+            let scans = artifacts.by_ref().take(NAMES_AT_ONCE).map(|artifact| self.scan(artifact.borrow()));
+            all.add(told(self.catalog.replace_names(self.namespace, scans)?));
+        }
+        Ok(all)
     }
 
-    /// Replaces the rows of data names by what was found of them.
-    pub fn replace(&self, scans: Vec<NameScan>) -> Result<Applied, SyncError> {
-        Ok(told(self.catalog.replace_names(self.namespace, scans)?))
+    /// Removes the rows of names that no tree can have.
+    pub fn remove(&self, names: Vec<Name>) -> Result<Applied, SyncError> {
+        let scans = names.into_iter().map(|name| NameScan { name, mtime_ns: None, versions: Vec::new() });
+        self.catalog.replace_names(self.namespace, scans.map(Ok))
     }
 
     /// Reads the whole tree and replaces all rows.

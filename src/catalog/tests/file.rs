@@ -132,6 +132,28 @@ fn a_reader_sees_the_last_commit_while_somebody_writes() {
     assert_eq!(fixture.rows(), ["infra/b@1 latest newest", "infra/c@1 latest newest"]);
 }
 
+#[test]
+fn whoever_tells_of_a_change_waits_for_a_look_at_the_name() {
+    let fixture = Fixture::new();
+    let ns = infra();
+    fixture.rebuild(Some(&ns), &[record(Some(&ns), "a", 1)]);
+    let other = Catalog::open(&fixture.path()).expect("opened again");
+    let seen = vec![live(record(Some(&ns), "a", 1))];
+
+    std::thread::scope(|scope| {
+        let (other, ns) = (&other, &ns);
+        let looking = std::iter::once_with(|| {
+            scope.spawn(move || other.upsert_new_version(&record(Some(ns), "a", 2)).expect("stored"));
+            // Long enough for the other to be done if nothing kept it.
+            std::thread::park_timeout(std::time::Duration::from_millis(200));
+            Ok::<_, CatalogError>(scan("a", seen))
+        });
+        fixture.catalog.replace_names(Some(ns), looking).expect("replaced");
+    });
+
+    assert_eq!(fixture.rows(), ["infra/a@1", "infra/a@2 latest newest"]);
+}
+
 /// The other process of the next test: writes to the catalog in its working directory if there is one.
 #[test]
 #[ignore = "a part of `processes_take_turns`, which runs it"]

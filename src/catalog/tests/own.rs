@@ -4,6 +4,11 @@ use super::*;
 use crate::catalog::{ScanMark, Upserted};
 use crate::error::{Failure as _, Kind};
 
+/// Scans as a walk that meets no error gives them.
+fn found(scans: impl IntoIterator<Item = NameScan>) -> impl Iterator<Item = Result<NameScan, CatalogError>> {
+    scans.into_iter().map(Ok)
+}
+
 #[test]
 fn a_rebuilt_catalog_exports_the_golden_rows_byte_for_byte() {
     let fixture = Fixture::new();
@@ -54,7 +59,7 @@ fn an_incomplete_catalog_is_not_exported() {
     let fixture = Fixture::new();
     fixture
         .catalog
-        .replace_names(Some(&infra()), [scan("a", vec![live(record(Some(&infra()), "a", 1))])])
+        .replace_names(Some(&infra()), found([scan("a", vec![live(record(Some(&infra()), "a", 1))])]))
         .expect("put");
 
     let refused = fixture.catalog.export(&infra(), &mut Vec::new()).expect_err("incomplete");
@@ -159,7 +164,7 @@ fn a_name_whose_newest_version_is_a_tombstone_has_no_rows() {
     let revived =
         vec![live(record(Some(&ns), "b", 1)), Scanned::Tombstone { version: 2 }, live(record(Some(&ns), "b", 3))];
 
-    fixture.catalog.replace_names(Some(&ns), [scan("a", buried), scan("b", revived)]).expect("replaced");
+    fixture.catalog.replace_names(Some(&ns), found([scan("a", buried), scan("b", revived)])).expect("replaced");
 
     assert_eq!(fixture.rows(), ["infra/b@1", "infra/b@3 latest newest"]);
 }
@@ -255,8 +260,8 @@ fn scan_marks_follow_their_names() {
     let marked = |data_name: &str, mtime_ns| NameScan { mtime_ns, ..scan(data_name, Vec::new()) };
 
     let scans = [marked("a", Some(7)), marked("b", Some(8)), marked("c", None)];
-    fixture.catalog.replace_names(Some(&ns), scans).expect("replaced");
-    fixture.catalog.replace_names(Some(&ns), [marked("a", Some(9))]).expect("replaced");
+    fixture.catalog.replace_names(Some(&ns), found(scans)).expect("replaced");
+    fixture.catalog.replace_names(Some(&ns), found([marked("a", Some(9))])).expect("replaced");
     fixture.catalog.remove_name(Some(&ns), name("b")).expect("removed");
 
     let marks = fixture.catalog.scan_marks(Some(&ns)).expect("read");
@@ -286,7 +291,7 @@ fn one_version_that_cannot_be_a_row_leaves_the_others() {
         live(Record { size: u64::MAX, ..record(Some(&ns), "a", 4) }),
     ];
 
-    let applied = fixture.catalog.replace_names(Some(&ns), [scan("a", versions)]).expect("replaced");
+    let applied = fixture.catalog.replace_names(Some(&ns), found([scan("a", versions)])).expect("replaced");
 
     let reasons: Vec<_> = applied.refused.first.iter().map(|refused| refused.reason.as_str()).collect();
     assert_eq!(
