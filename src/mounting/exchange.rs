@@ -173,7 +173,7 @@ impl Exchange for RepoExchange {
     }
 
     fn read_missed(&self) -> Result<bool, Relayed> {
-        let read = if self.is_unsure { self.repo.rebuild_catalog() } else { self.repo.current_catalog().map(drop) };
+        let read = if self.is_unsure { self.repo.recover_catalog() } else { self.repo.current_catalog().map(drop) };
         read.map(|()| true).map_err(|error| Relayed::of(&error))
     }
 

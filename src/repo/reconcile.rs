@@ -8,13 +8,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Repo, RepoError};
 use crate::catalog::{Catalog, Filter, Name, Scope};
-use crate::data::layout::Artifact;
+use crate::data::layout::{Artifact, Part};
+use crate::data::name::VersionNumber;
 use crate::data::store::Changes;
 use crate::data::walk;
+use crate::path::RelPath;
 use crate::sync::{Affected, DirtySet, TreeRows, artifact_of, name_of};
 
 /// When data names had changed when they were scanned, in nanoseconds.
@@ -36,13 +38,8 @@ impl Repo {
             if is_everything {
                 return self.reconcile(catalog);
             }
-            let root = self.store.root();
-            let mut affected = Affected::default();
-            for path in &paths {
-                affected.add(path, || walk::has_versions(&path.under(root)));
-            }
             let mut known = self.marks(catalog)?;
-            let names = self.names_of(&affected, catalog, || Ok(known.keys().cloned().collect()))?;
+            let names = self.names_of(&self.affected_by(&paths), catalog, || Ok(known.keys().cloned().collect()))?;
             self.read_changed(catalog, names, &mut known)
         })
     }
@@ -52,9 +49,44 @@ impl Repo {
         self.catalog_after(|catalog| self.reconcile(catalog))
     }
 
-    /// Reads the whole tree again, for when nobody knows what was missed.
-    pub fn rebuild_catalog(&self) -> Result<(), RepoError> {
-        Ok(self.rows(&*self.catalog()?).rebuild().map(drop)?)
+    /// Reads the whole tree again, for when nobody knows what was missed. First, metadata follow contents that were written in
+    /// place by whoever did not live to see to that.
+    pub fn recover_catalog(&self) -> Result<(), RepoError> {
+        let catalog = self.catalog()?;
+        let DirtySet { is_everything, paths } = self.watermark.peek()?;
+        let names = if is_everything {
+            self.rows(&catalog).artifacts()?.into_iter().collect()
+        } else {
+            self.names_of(&self.affected_by(&paths), &catalog, || Ok(Vec::new()))?
+        };
+        for artifact in &names {
+            for version in walk::scan_name(self.store.root(), artifact)?.versions {
+                if self.is_edited(artifact, version.number)
+                    && let Err(error) = self.store.restate(artifact, version.number)
+                {
+                    warn!(%artifact, %error, "metadata do not follow a content");
+                }
+            }
+        }
+        Ok(self.rows(&catalog).rebuild().map(drop)?)
+    }
+
+    /// Whether the content of a version was written after its metadata, which are the last thing that whoever saves one writes.
+    fn is_edited(&self, artifact: &Artifact, version: VersionNumber) -> bool {
+        let modified = |part| std::fs::symlink_metadata(artifact.path(part).under(self.store.root()))?.modified();
+        match (modified(Part::Raw(version)), modified(Part::Metadata(version))) {
+            (Ok(content), Ok(metadata)) => content > metadata,
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+
+    /// Returns what follows from changes at some paths.
+    fn affected_by(&self, paths: &[RelPath]) -> Affected {
+        let mut affected = Affected::default();
+        for path in paths {
+            affected.add(path, || walk::has_versions(&path.under(self.store.root())));
+        }
+        affected
     }
 
     fn catalog_after(&self, follow: impl FnOnce(&Catalog) -> Result<(), RepoError>) -> Result<Arc<Catalog>, RepoError> {

@@ -93,6 +93,8 @@ impl State {
                 Err(error) => {
                     tracing::warn!(error = error.to_line(), "metadata do not follow a content");
                     self.links.failures.note("follow", "", None, &error.to_line());
+                    // Tried again with the next change, and before every push.
+                    self.edited.insert((artifact, version));
                 }
             }
         }

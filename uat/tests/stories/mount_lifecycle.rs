@@ -23,6 +23,7 @@ on_every_server!(
     a_busy_mount_is_unmounted_all_the_same,
     what_is_still_being_written_when_a_mount_ends_is_sent_by_the_next,
     what_was_made_just_before_a_mount_was_killed_is_listed,
+    what_was_edited_just_before_a_mount_was_killed_has_its_size,
     mounting_needs_no_datastore,
     an_ordinary_user_mounts_through_fusermount,
 );
@@ -99,6 +100,29 @@ fn what_was_made_just_before_a_mount_was_killed_is_listed(scene: &Scene) {
     assert_eq!(repository.versions("vault", "motd"), [2, 1]);
     reader.ok(&["datastore", "catalog", "pull"]);
     assert_eq!(reader.versions("infra:vault", "motd"), [2, 1]);
+}
+
+fn what_was_edited_just_before_a_mount_was_killed_has_its_size(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let reader = scene.repository("ben", "security");
+    repository.put("vault", "motd", b"first");
+    repository.push();
+    let mount = Mounted::new(&repository, &["--no-push"]);
+
+    // Killed before the metadata follow, which they do not as long as somebody writes.
+    let raw = swamp_uat::files_below(&mount.path("infra/data")).into_keys().find(|path| path.ends_with("1/raw"));
+    let path = mount.path("infra/data").join(raw.expect("a content"));
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path).expect("it opens");
+    file.write_all(b"another, and longer").expect("there is room");
+    let directory = mount.kill();
+    drop(file);
+    wait("the guardian detaches", || !is_mounted(directory.path()));
+    Mounted::new(&repository, &SOON).flushed();
+    reader.ok(&["datastore", "catalog", "pull"]);
+
+    assert_eq!(reader.get("infra:vault", "motd"), b"another, and longer");
+    let sizes = reader.ok(&["query", "name == \"motd\"", "--select", "size"]).text();
+    assert_eq!(sizes.trim(), "19");
 }
 
 fn a_terminated_mount_flushes_first(scene: &Scene) {
