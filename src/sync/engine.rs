@@ -50,6 +50,9 @@ pub struct Limits {
     pub uploads_concurrent_max: usize,
     /// Files of new versions that one commit publishes, give or take a version: bounds memory.
     pub creations_max: usize,
+    /// How long files are written over before a commit publishes what has been: a push that ends early begins again with
+    /// the others, and others get their turn.
+    pub writes_within: Duration,
     /// How long one direction may take.
     pub deadline: Duration,
 }
@@ -60,6 +63,7 @@ impl Default for Limits {
             downloads_concurrent_max: 50,
             uploads_concurrent_max: 25,
             creations_max: 20_000,
+            writes_within: Duration::from_mins(1),
             deadline: Duration::from_mins(5),
         }
     }

@@ -16,6 +16,9 @@ use crate::index::{Change, Entry, IndexError, Known, Layout, Probe, ShardId, Ver
 use crate::lock::{Held, Lock};
 use crate::path::RelPath;
 
+/// Commits for which there is time in a push at least.
+const PARTS_MIN: u32 = 4;
+
 /// What a commit came to.
 #[derive(Debug)]
 pub(super) enum Committed {
@@ -33,8 +36,8 @@ pub(super) enum Committed {
 impl Session<'_> {
     /// The critical section: look again, write what is rewritten in place, commit, publish the catalog, delete.
     ///
-    /// A plan that is a part of what there is creates versions and nothing else: what leads to them, and the catalog, follow
-    /// with the last part.
+    /// A plan that is a part of what there is creates versions and nothing else: what leads to them follows with the next
+    /// parts, as much of it as there is time for, and the catalog with the last one.
     pub(super) async fn commit(
         &mut self,
         held: &Held,
@@ -60,9 +63,12 @@ impl Session<'_> {
         held.check()?;
         let exports = !plan.is_partial && self.engine.is_export_due()?;
         self.in_flight.begin_push(plan.intents(), exports)?;
-        let over = Way::Over { before: &plan.before, held: Some(held) };
+        let limits = &self.engine.parts.limits;
+        let until = self.engine.parts.clock.elapsed() + limits.writes_within.min(limits.deadline / PARTS_MIN);
+        let over = Way::Over { before: &plan.before, held: Some(held), until: Some(until) };
         let sent = self.upload(plan.writes.keys().cloned().collect(), &plan, over, report).await?;
         held.check()?;
+        plan.postpone(&sent.late);
         if !self.adopt(&mut plan, sent)?.is_empty() {
             // The lock is ours: somebody writes without it.
             return Err(IndexError::Contended { attempts: replace::ATTEMPTS_MAX }.into());

@@ -30,7 +30,8 @@ pub(in crate::sync) struct PushPlan {
     pub(super) strays: Vec<Stray>,
     /// What was to be sent and is for the next push: it is not here any more, or changed while it was sent.
     pub(super) left: BTreeSet<RelPath>,
-    /// Whether there is more to create than is created at a time: then nothing but new versions is planned.
+    /// Whether there is more than fits: more to create than is created at a time, and then nothing but new versions is planned,
+    /// or more to write than there is time for.
     pub(super) is_partial: bool,
 }
 
@@ -47,7 +48,18 @@ impl PushPlan {
     /// Whether the plan is all that there is to say of a file: a part says nothing of what it does not create, nor of what it
     /// leaves to the next one.
     pub(super) fn settles(&self, path: &RelPath) -> bool {
-        (!self.is_partial || self.creates.contains_key(path)) && !self.left.contains(path)
+        let is_done = !self.is_partial || self.creates.contains_key(path) || self.writes.contains_key(path);
+        is_done && !self.left.contains(path)
+    }
+
+    /// Leaves some files that are rewritten in place to the next part, and all deletions with them.
+    pub(super) fn postpone(&mut self, late: &BTreeSet<RelPath>) {
+        if late.is_empty() {
+            return;
+        }
+        self.writes.retain(|path, _| !late.contains(path));
+        self.deletes.clear();
+        self.is_partial = true;
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::time::Duration;
 
 use super::super::Engine;
 use super::super::transfer::TransferError;
@@ -23,7 +24,21 @@ pub(super) enum Way<'a> {
     /// None of them may exist.
     Create,
     /// Over what is there, as [`replace::put`] does.
-    Over { before: &'a BTreeMap<RelPath, Before>, held: Option<&'a Held> },
+    Over {
+        before: &'a BTreeMap<RelPath, Before>,
+        held: Option<&'a Held>,
+        /// When no more are begun, by the clock.
+        until: Option<Duration>,
+    },
+}
+
+impl Way<'_> {
+    pub(super) const fn until(self) -> Option<Duration> {
+        match self {
+            Self::Create => None,
+            Self::Over { until, .. } => until,
+        }
+    }
 }
 
 /// What became of a file.
@@ -69,7 +84,7 @@ impl Engine {
         };
         let sent = match way {
             Way::Create => self.scope.put(path, body, PutMode::Create).await,
-            Way::Over { before, held } => {
+            Way::Over { before, held, .. } => {
                 let before = before.get(path).cloned().unwrap_or_default();
                 replace::put(&*self.scope, path, body, before, held).await
             }

@@ -30,6 +30,8 @@ pub(super) struct Sent {
     refused: Vec<(RelPath, Verified)>,
     /// Files that the next push sends: they are not here any more, or changed while they were sent.
     left: Vec<RelPath>,
+    /// Files for which there was no time.
+    pub(super) late: BTreeSet<RelPath>,
 }
 
 impl Session<'_> {
@@ -72,7 +74,7 @@ impl Session<'_> {
         let grown: Vec<RelPath> = plan.creates.iter().filter(has_grown).map(|(path, _)| path.clone()).collect();
         let before = |path: &RelPath| Some((path.clone(), Before::Only(self.uploaded.version(path)?.clone())));
         let before = grown.iter().filter_map(before).collect();
-        let sent = self.upload(grown, plan, Way::Over { before: &before, held: None }, report).await?;
+        let sent = self.upload(grown, plan, Way::Over { before: &before, held: None, until: None }, report).await?;
         for (path, _) in self.adopt(plan, sent)? {
             // Somebody else has the number now; creating the file will tell.
             self.uploaded.remove(&path);
@@ -179,7 +181,7 @@ impl Session<'_> {
     }
 
     /// Uploads files, some at a time; returns those that were not sent and why. After a failure nothing new is started, and
-    /// the error names everything that did not arrive (trap T22).
+    /// the error names everything that did not arrive (trap T22); nor is anything but a first one when its time is over.
     pub(super) async fn upload(
         &mut self,
         paths: Vec<RelPath>,
@@ -195,7 +197,11 @@ impl Session<'_> {
         let mut waiting: BTreeSet<RelPath> = paths.iter().cloned().collect();
         let (mut sent, mut first_failure) = (Sent::default(), None);
         {
-            let transfers = stream::iter(paths).take_while(|_| std::future::ready(!stop.is_cancelled()));
+            let mut is_first = true;
+            let transfers = stream::iter(paths).take_while(|_| {
+                let is_late = way.until().is_some_and(|until| engine.parts.clock.elapsed() >= until);
+                std::future::ready(!stop.is_cancelled() && (std::mem::take(&mut is_first) || !is_late))
+            });
             let transfers = transfers.map(|path| async move {
                 let outcome = match planned(&path) {
                     Some(planned) => engine.send(&path, planned, way).await,
@@ -242,7 +248,10 @@ impl Session<'_> {
         if stop.is_cancelled() && !waiting.is_empty() {
             return Err(SyncError::Interrupted { direction: "push" });
         }
-        let Some(source) = first_failure else { return Ok(sent) };
+        let Some(source) = first_failure else {
+            sent.late = waiting;
+            return Ok(sent);
+        };
         let reason = source.to_string();
         let failures = waiting.into_iter().map(|path| Failed { path, reason: reason.clone() }).collect();
         Err(SyncError::Transfers { verb: "uploaded", total, failures, source })

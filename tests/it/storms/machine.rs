@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use swamp::bucket::SharedBucket;
 use swamp::bucket::retry::{Policy, Retry};
@@ -200,7 +201,11 @@ fn open(life: &Life<'_>, network: &Arc<Network>) -> Arc<Engine> {
         progress: Arc::new(Silent),
         depth,
         // Some publish what they have in many parts.
-        limits: if who % 2 == 0 { Limits { creations_max: 2, ..Limits::default() } } else { Limits::default() },
+        limits: if who % 2 == 0 {
+            Limits { creations_max: 2, writes_within: Duration::ZERO, ..Limits::default() }
+        } else {
+            Limits::default()
+        },
         stop: CancellationToken::new(),
     }))
 }

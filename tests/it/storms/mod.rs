@@ -150,7 +150,7 @@ fn one_seed_is_one_run() {
 }
 
 /// How many seeds a defect may hide from.
-const SEEDS_OF_DEFECT: u64 = 100;
+const SEEDS_OF_DEFECT: u64 = 400;
 
 fn is_noticed(plan: impl Fn(u64) -> Plan + Sync) -> bool {
     (0..SEEDS_OF_DEFECT).step_by(20).any(|start| !failing(start..start + 20, &plan).is_empty())

@@ -91,6 +91,27 @@ fn files_deleted_after_two_pushes_that_died_are_deleted_for_others_too() {
 }
 
 #[test]
+fn pushes_that_never_live_long_enough_get_done() {
+    let world = World::in_parts();
+    let mut writer = world.machine("infra", "writer");
+    writer.change("files/kept", "x");
+    writer.push();
+    let files = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| format!("files/{name}"));
+    for file in &files {
+        writer.change(file, "new");
+    }
+
+    for _ in 0..files.len() {
+        die(&world, &writer, 20);
+        writer = writer.reopened();
+    }
+
+    assert!(world.keys_and_sizes().iter().any(|(key, _)| key.ends_with("files/h")));
+    assert_eq!(world.unnamed_files("infra"), Vec::<String>::new());
+    assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
+}
+
+#[test]
 fn files_put_back_after_a_push_that_died_are_put_back_for_others_too() {
     a_dead_push_is_followed_by(|writer| writer.change("files/rewritten", "old"));
 }

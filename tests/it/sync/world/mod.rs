@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use swamp::bucket::memory::MemoryBucket;
 use swamp::bucket::{Body, PutMode, SharedBucket, list_all, read_if_exists};
@@ -58,7 +59,8 @@ impl World {
 
     /// A world whose machines publish one version at a time.
     pub(crate) fn in_parts() -> Self {
-        Self { limits: Limits { creations_max: 1, ..Limits::default() }, ..Self::namespaced() }
+        let limits = Limits { creations_max: 1, writes_within: Duration::ZERO, ..Limits::default() };
+        Self { limits, ..Self::namespaced() }
     }
 
     pub(crate) fn solo() -> Self {
