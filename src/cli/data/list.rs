@@ -9,6 +9,7 @@ use swamp::data::name::ModelType;
 use swamp::data::walk;
 use swamp::namespace::Namespace;
 use swamp::repo::{Repo, RepoError};
+use swamp::sync::{self, Direction};
 use tracing::warn;
 
 use super::model::{self, Found};
@@ -191,7 +192,10 @@ fn list_models(repo: &Repo, context: &Context) -> Outcome {
     let shown = Models { namespace, total: models.len(), models };
     context.output.emit(&shown, |shown| {
         if shown.models.is_empty() {
-            return "no data yet; store some with `swamp data put`\n".to_owned();
+            let is_remote = repo.shares_data() && repo.config().backend.directory().is_none();
+            let is_behind = is_remote && matches!(sync::last_done(&repo.paths().state, Direction::Pull), Ok(None));
+            let elsewhere = if is_behind { "; fetch that of other machines with `swamp datastore sync`" } else { "" };
+            return format!("no data yet; store some with `swamp data put`{elsewhere}\n");
         }
         let rows = shown.models.iter().map(|counted| {
             let ModelKeys { model_name, model_type, .. } = counted.model.clone();

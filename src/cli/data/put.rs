@@ -129,7 +129,7 @@ async fn find_or_define(repo: &Repo, arguments: &PutArguments) -> Result<Model, 
 /// A version keeps lifetime and retention of the one before it, and its owner; tags are always said anew, because those
 /// of a workflow run must not stick to what a person stores.
 fn draft(arguments: &PutArguments, model: &Model, before: Option<&Metadata>) -> Draft {
-    let content_type = arguments.content_type.clone().unwrap_or_else(|| guess(arguments));
+    let content_type = arguments.content_type.clone().unwrap_or_else(|| guess(arguments, before));
     let data_type = if content_type == JSON_CONTENT_TYPE { "resource" } else { "file" };
     let spec = arguments.spec.as_ref().unwrap_or(&arguments.name);
     let basic = [("type", data_type), ("specName", spec), ("modelName", &model.name)];
@@ -155,8 +155,8 @@ fn draft(arguments: &PutArguments, model: &Model, before: Option<&Metadata>) -> 
     }
 }
 
-/// Returns the media type that the name of the file, or of the data, suggests.
-fn guess(arguments: &PutArguments) -> String {
+/// Returns the media type that the name of the file, or of the data, suggests; else that of the version before.
+fn guess(arguments: &PutArguments, before: Option<&Metadata>) -> String {
     let file = arguments.file.as_deref().filter(|file| *file != Path::new("-"));
     let name = file.unwrap_or(Path::new(&arguments.name));
     let extension = name.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -169,7 +169,7 @@ fn guess(arguments: &PutArguments) -> String {
         "html" => "text/html",
         "png" => "image/png",
         "svg" => "image/svg+xml",
-        _ => "application/octet-stream",
+        _ => before.map_or("application/octet-stream", |before| &before.content_type),
     };
     guessed.to_owned()
 }
@@ -239,10 +239,10 @@ mod tests {
 
     #[test]
     fn the_file_name_suggests_the_media_type() {
-        assert_eq!(guess(&parsed(&["m", "n", "a.JSON"])), "application/json");
-        assert_eq!(guess(&parsed(&["m", "notes.md"])), "text/markdown");
-        assert_eq!(guess(&parsed(&["m", "n.json", "-"])), "application/json");
-        assert_eq!(guess(&parsed(&["m", "n"])), "application/octet-stream");
+        assert_eq!(guess(&parsed(&["m", "n", "a.JSON"]), None), "application/json");
+        assert_eq!(guess(&parsed(&["m", "notes.md"]), None), "text/markdown");
+        assert_eq!(guess(&parsed(&["m", "n.json", "-"]), None), "application/json");
+        assert_eq!(guess(&parsed(&["m", "n"]), None), "application/octet-stream");
     }
 
     #[test]
