@@ -47,6 +47,9 @@ pub trait Exchange: Send + Sync + fmt::Debug {
     /// Hears of the content of a version that may have been written in place.
     fn edited(&self, artifact: &Artifact, version: VersionNumber) -> Result<Restated, Relayed>;
 
+    /// Returns a number that grows with every change of our rows, whoever makes it.
+    fn generation(&self) -> Result<u64, Relayed>;
+
     /// Reads whatever changed while nobody followed. Returns whether rows may have changed.
     fn read_missed(&self) -> Result<bool, Relayed>;
 
@@ -129,6 +132,8 @@ impl RepoExchange {
     async fn try_pull_catalogs(&self, namespaces: &[Namespace]) -> Result<Catalogs, RepoError> {
         let mut namespaces = namespaces.to_vec();
         if namespaces.is_empty() {
+            // Other machines of this namespace write to a shared directory as well.
+            self.repo.current_catalog()?;
             let known = self.known().clone();
             namespaces = self.repo.neighbours(&known).await?;
             // A registration is for good, but in directories, where asking again costs nothing.
@@ -170,6 +175,11 @@ impl Exchange for RepoExchange {
     fn edited(&self, artifact: &Artifact, version: VersionNumber) -> Result<Restated, Relayed> {
         let restated = self.repo.store().restate(artifact, version);
         restated.map_err(|error| Relayed::of(&RepoError::from(error)))
+    }
+
+    fn generation(&self) -> Result<u64, Relayed> {
+        let generation = || Ok(self.repo.catalog()?.generation(self.repo.namespace())?);
+        generation().map_err(|error: RepoError| Relayed::of(&error))
     }
 
     fn read_missed(&self) -> Result<bool, Relayed> {

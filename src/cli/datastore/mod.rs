@@ -9,6 +9,8 @@ pub(crate) mod status;
 mod sync;
 
 use clap::Subcommand;
+use swamp::mounting::{Claim, ClaimError};
+use swamp::repo::Repo;
 
 use super::context::Context;
 use super::report::Outcome;
@@ -46,6 +48,14 @@ pub(crate) enum DatastoreCommand {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
+}
+
+/// Refuses to change the place of what is mounted: the mount would go on with the old one, where nobody looks any more.
+async fn check_unmounted(repo: &Repo, context: &Context) -> Result<(), ClaimError> {
+    match Claim::find(&repo.paths().state, &*context.clock).await? {
+        Some(server) => Err(ClaimError::Served { server }),
+        None => Ok(()),
+    }
 }
 
 pub(crate) async fn run(command: DatastoreCommand, context: &Context) -> Outcome {

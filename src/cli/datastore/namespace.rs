@@ -6,6 +6,7 @@ use swamp::namespace::Namespace;
 use swamp::repo::migration::MigrationPlan;
 use swamp::repo::{Direction, Repo};
 
+use super::check_unmounted;
 use crate::cli::context::Context;
 use crate::cli::output::{counted, human_size, table};
 use crate::cli::report::Outcome;
@@ -57,15 +58,24 @@ pub(crate) enum NamespaceCommand {
 pub(crate) async fn run(command: NamespaceCommand, context: &Context) -> Outcome {
     let repo = context.repo()?;
     match command {
-        NamespaceCommand::Set { namespace } => set(&repo, &namespace, context).await,
+        NamespaceCommand::Set { namespace } => {
+            check_unmounted(&repo, context).await?;
+            set(&repo, &namespace, context).await
+        }
         NamespaceCommand::Unset { migrate: true, confirm: false } => {
             repo.check_alone().await?;
             migrate(&repo, Direction::OutOf, false, context).await
         }
-        NamespaceCommand::Unset { migrate, .. } => unset(&repo, migrate, context).await,
+        NamespaceCommand::Unset { migrate, .. } => {
+            check_unmounted(&repo, context).await?;
+            unset(&repo, migrate, context).await
+        }
         NamespaceCommand::List => list(&repo, context).await,
         NamespaceCommand::Migrate { reverse, confirm } => {
             let direction = if reverse { Direction::OutOf } else { Direction::Into };
+            if confirm {
+                check_unmounted(&repo, context).await?;
+            }
             migrate(&repo, direction, confirm, context).await
         }
     }

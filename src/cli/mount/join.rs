@@ -163,7 +163,10 @@ fn kind_of(error: &MountError) -> Kind {
 /// does not say where its process answers.
 pub(super) fn take_away(mountpoint: &Path, silence: io::Error) -> Result<String, Failed> {
     let failed = || FileError::at("unmount", mountpoint);
-    let mounted = swamp_mount::mounted_at(mountpoint).map_err(failed())?.filter(Mounted::is_ours);
+    let mounted = match swamp_mount::mounted_at(mountpoint) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        mounted => mounted.map_err(failed())?.filter(Mounted::is_ours),
+    };
     let Some(mounted) = mounted else {
         return Err(MountFailure::NotMounted { mountpoint: mountpoint.to_owned() }.into());
     };

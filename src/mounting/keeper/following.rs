@@ -37,6 +37,12 @@ impl State {
     pub(super) fn listen(&mut self) {
         let now = self.now();
         self.listen_at = now + LISTEN_PERIOD;
+        // Whoever changes rows without changing files, as a look at a shared directory does, tells nobody.
+        if let Ok(rows) = self.parts.exchange.generation()
+            && self.generation.replace(rows).is_some_and(|before| before != rows)
+        {
+            self.parts.surroundings.names_changed();
+        }
         let heard = match self.parts.watermark.heard() {
             Ok(heard) => heard,
             Err(error) => return tracing::warn!(%error, "not known whether others wrote"),

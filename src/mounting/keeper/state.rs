@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) local_only: BTreeMap<RelPath, String>,
     /// What other processes had recorded when we looked last, and when we look again.
     pub(super) heard: Option<u64>,
+    /// What our rows were when we looked last.
+    pub(super) generation: Option<u64>,
     pub(super) listen_at: Duration,
     /// Contents of versions that were written in place, and whose metadata do not follow yet.
     pub(super) edited: BTreeSet<(Artifact, VersionNumber)>,
@@ -97,6 +99,7 @@ impl State {
             watch_at: now,
             local_only: BTreeMap::new(),
             heard: None,
+            generation: None,
             listen_at: now,
             edited: BTreeSet::new(),
         }

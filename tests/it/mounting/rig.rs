@@ -86,6 +86,11 @@ impl Exchange for OfEngine {
         Ok(Restated::Unchanged)
     }
 
+    fn generation(&self) -> Result<u64, Relayed> {
+        let parts = self.0.parts();
+        parts.catalog.generation(parts.namespace.as_ref()).map_err(|error| Relayed::of(&error))
+    }
+
     fn read_missed(&self) -> Result<bool, Relayed> {
         self.0.refresh_rows(&BTreeSet::new()).map(|()| true).map_err(|error| relayed(&error))
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
-use swamp_uat::{Mounted, Scene, files_below, files_containing, on_every_backend};
+use swamp_uat::{Backend, Mounted, Scene, files_below, files_containing, on_every_backend};
 
 on_every_backend!(
     a_reader_browses_what_a_writer_pushed,
@@ -14,6 +14,7 @@ on_every_backend!(
     foreign_trees_are_read_only,
     foreign_content_read_through_the_mount_leaves_no_trace,
     a_solo_repository_is_shown_as_local,
+    what_is_mounted_stays_where_it_is,
 );
 
 const SECRET: &[u8] = b"zanzibar-4712-the-content-of-another-namespace";
@@ -32,6 +33,42 @@ fn output(program: &str, args: &[&str], mount: &Mounted) -> String {
 fn artifact(mount: &Mounted, namespace: &str, name: &str) -> String {
     let found = output("find", &[namespace, "-path", &format!("*/data/*/{name}"), "-type", "d"], mount);
     found.lines().next().expect("the artifact is listed").to_owned()
+}
+
+fn what_is_mounted_stays_where_it_is(scene: &Scene) {
+    let repository = scene.repository("ana", "infra");
+    let marker = repository.marker();
+    let mount = Mounted::new(&repository, &[]);
+
+    let moved = repository.run(&["datastore", "namespace", "set", "other"]);
+    let left = repository.run(&["datastore", "namespace", "unset"]);
+    let changed = repository.set_up(scene.datastore(), &["--namespace", "infra"]);
+
+    for refused in [moved, left, changed] {
+        let told = repository.expect(refused, 1).stderr;
+        assert!(told.contains("is mounted at") && told.contains("swamp unmount"), "{told}");
+    }
+    assert_eq!(repository.marker(), marker);
+    mount.flushed();
+    let nothing = repository.fails(1, &["unmount"]).stderr;
+    assert!(nothing.contains("nothing of ours is mounted"), "{nothing}");
+}
+
+#[test]
+fn machines_that_share_a_directory_and_a_namespace_see_what_each_other_makes() {
+    let scene = Scene::new(Backend::Directory);
+    let ana = scene.repository("ana", "infra");
+    ana.put("web", "first", b"1");
+    let ben = scene.machine("ben").clone_of(&ana);
+    let (here, there) = (Mounted::new(&ana, &SOON), Mounted::new(&ben, &SOON));
+    assert!(!there.path("infra/models/db").exists());
+
+    ana.put("db", "second", b"2");
+
+    there.wait_until("it is listed", || there.names("infra/models").contains(&"db".to_owned()));
+    there.wait_until("what is listed is found", || there.path("infra/models/db/second").exists());
+    ben.ok(&["data", "delete", "db", "second", "--yes"]);
+    here.wait_until("it is gone", || !here.path("infra/models/db/second").exists());
 }
 
 fn a_reader_browses_what_a_writer_pushed(scene: &Scene) {

@@ -11,6 +11,7 @@ use swamp::namespace::Namespace;
 use swamp::repo::{Migration, Repo, SetUp};
 use swamp::sync::{SyncOptions, SyncService as _};
 
+use super::check_unmounted;
 use super::status::with_causes;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -22,6 +23,7 @@ pub(crate) use arguments::SetupCommand;
 
 pub(crate) async fn run(command: SetupCommand, context: &Context) -> Outcome {
     let repo = context.repo()?;
+    check_unmounted(&repo, context).await?;
     let (block, common) = block_of(command, context.environment.directory())?;
     let migration = if common.skip_migration { Migration::Skip } else { Migration::Copy };
     let done = repo.set_up(block, migration).await?;
