@@ -29,4 +29,4 @@ pub use reports::{AskMount, MountFacts, MountReports};
 pub use schedule::{Ended, PUSH_DELAY, PUSH_DELAY_MAX, Pushes, REFRESH, Schedule, Span, Timing};
 pub use shown::{Doing, LastError, Phase, Shown, Totals};
 pub use socket::{listen, socket_path};
-pub use summary::{CatalogOutcome, Flushed, Pulled, Pushed, Renumbered};
+pub use summary::{CatalogOutcome, Flushed, OUTDONE, Pulled, Pushed, Renumbered};

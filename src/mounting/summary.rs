@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::namespace::Namespace;
 use crate::sync::{CatalogPulled, PullReport, PushReport};
 
+/// What is said of [`Pulled::outdone`].
+pub const OUTDONE: &str = "others changed it as well; what is here replaces theirs";
+
 /// What a pull did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulled {
@@ -16,6 +19,9 @@ pub struct Pulled {
     pub dangling: Vec<String>,
     /// Versions of ours that got another number because another machine published theirs first.
     pub renumbered: Vec<Renumbered>,
+    /// Files that others changed and that were changed here as well: the next push replaces theirs.
+    #[serde(default)]
+    pub outdone: Vec<String>,
 }
 
 /// A version that got another number.
@@ -97,6 +103,7 @@ impl From<&PullReport> for Pulled {
             removed: report.removed,
             dangling: report.dangling.iter().map(ToString::to_string).collect(),
             renumbered: renumbered.collect(),
+            outdone: report.outdone.iter().map(ToString::to_string).collect(),
         }
     }
 }

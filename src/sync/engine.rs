@@ -231,7 +231,7 @@ impl SyncService for Engine {
     async fn push_changed(&self, options: &SyncOptions) -> Result<PushReport, SyncError> {
         self.check(options)?;
         let report = match self.parts.placement {
-            Placement::Cache => self.within_deadline("push", async |stop| self.push(stop).await).await?,
+            Placement::Cache => self.within_deadline("push", async |stop| Box::pin(self.push(stop)).await).await?,
             Placement::InPlace => {
                 let exported = self.export_catalog(options).await?;
                 let exported = matches!(exported, Exported::Published { .. });

@@ -21,6 +21,8 @@ pub struct PullReport {
     pub dangling: Vec<RelPath>,
     /// Versions of ours that got another number because another machine published theirs first.
     pub renumbered: Vec<Renumbered>,
+    /// Files that others changed and that were changed here as well: the next push replaces theirs.
+    pub outdone: Vec<RelPath>,
     /// Paths whose local content changed.
     pub(super) changed: Vec<RelPath>,
 }
@@ -34,6 +36,7 @@ impl PullReport {
         self.postponed += other.postponed;
         self.dangling.extend(other.dangling);
         self.renumbered.extend(other.renumbered);
+        self.outdone.extend(other.outdone);
         self.changed.extend(other.changed);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use swamp::mounting::{Pulled, Pushed, Renumbered};
+use swamp::mounting::{OUTDONE, Pulled, Pushed, Renumbered};
 use swamp::repo::Repo;
 use swamp::sync::{Depth, Engine, SyncOptions, SyncService as _};
 use tracing::warn;
@@ -85,6 +85,10 @@ pub(crate) async fn run(arguments: SyncArguments, context: &Context) -> Outcome 
     };
     for (path, reason) in pushed.iter().flat_map(|pushed| &pushed.strays) {
         warn!(%path, reason, "file stays here");
+    }
+    let caught_up = pushed.as_ref().map(|pushed| &pushed.caught_up);
+    for path in pulled.iter().chain(caught_up).flat_map(|pulled| &pulled.outdone) {
+        warn!(%path, "{OUTDONE}");
     }
     let shown = report(pulled.as_ref(), pushed.as_ref());
     context.output.emit(&shown, human)

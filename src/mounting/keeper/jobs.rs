@@ -10,7 +10,7 @@ use crate::mounting::exchange::{Catalogs, Order};
 use crate::mounting::relayed::Relayed;
 use crate::mounting::schedule::Ended;
 use crate::mounting::shown::LastError;
-use crate::mounting::summary::{Pulled, Pushed};
+use crate::mounting::summary::{OUTDONE, Pulled, Pushed};
 use crate::namespace::Namespace;
 use crate::path::RelPath;
 use crate::sync::Depth;
@@ -82,6 +82,9 @@ impl State {
                     .extend(strays.filter_map(|(path, why)| Some((path.parse::<RelPath>().ok()?, why.clone()))));
                 let root = &self.parts.root;
                 self.local_only.retain(|path, _| path.under(root).is_file());
+                for path in &pushed.caught_up.outdone {
+                    self.links.failures.note("push", path, None, OUTDONE);
+                }
                 if pushed.exported || pushed.caught_up != Pulled::default() {
                     self.parts.surroundings.names_changed();
                 }

@@ -279,7 +279,11 @@ impl Session<'_> {
             // As if it had been here for a moment: what is here now is a change of it, or its deletion.
             if let Some(sha256) = entry.sha256 {
                 let seen = Verified { stamp: Stamp::of_nothing(entry.size), sha256 };
-                in_flight::note(&mut record, &entry.key, entry.last_modified, seen);
+                let is_news = in_flight::note(&mut record, &entry.key, entry.last_modified, seen);
+                // Pointers to the latest are settled.
+                if is_news && Location::parse(&entry.key).is_none() {
+                    report.outdone.push(entry.key);
+                }
             }
         }
         for entry in plan.postponed {

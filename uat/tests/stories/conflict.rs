@@ -1,12 +1,36 @@
 //! A namespace belongs to the repository that registered it.
 
-use swamp_uat::{Scene, on_every_backend};
+#![expect(clippy::disallowed_methods, reason = "the story plays without our own library")]
+
+use std::fs;
+
+use swamp_uat::{Mounted, Scene, on_every_backend, on_every_server};
 
 on_every_backend!(
     a_claimed_namespace_is_refused_at_set_up,
     a_claimed_namespace_is_refused_later,
     the_owner_may_register_again
 );
+
+on_every_server!(who_replaces_what_others_wrote_is_told);
+
+fn who_replaces_what_others_wrote_is_told(scene: &Scene) {
+    let ana = scene.repository("ana", "infra");
+    let ben = scene.machine("ben").clone_of(&ana);
+    let mounts = [&ana, &ben].map(|repository| Mounted::new(repository, &["--no-push"]));
+    for (mount, text) in mounts.iter().zip(["ana's", "ben's"]) {
+        fs::create_dir_all(mount.path("infra/files")).expect("own");
+        fs::write(mount.path("infra/files/shared.txt"), text).expect("own");
+    }
+
+    let first = ana.ok(&["datastore", "sync", "--push"]);
+    let second = ben.ok(&["datastore", "sync", "--push"]);
+
+    assert!(!first.stderr.contains("shared.txt"), "{}", first.stderr);
+    assert!(second.stderr.contains("others changed it as well"), "{}", second.stderr);
+    assert!(mounts[1].report("errors").contains("files/shared.txt"), "{}", mounts[1].report("errors"));
+    assert!(!mounts[0].report("errors").contains("files/shared.txt"));
+}
 
 fn a_claimed_namespace_is_refused_at_set_up(scene: &Scene) {
     let owner = scene.repository("ana", "infra");
