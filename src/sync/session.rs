@@ -38,6 +38,8 @@ pub(super) struct Session<'a> {
     /// Whether versions that others published are not here, because something changed where they were to be put. The catalog
     /// would not show them.
     pub(super) is_lacking: bool,
+    /// That files could not be brought here for what they are themselves. Told once everything else is done.
+    pub(super) damaged: Option<SyncError>,
     /// Files that were read before the lock was taken: under it, what has not changed since is not read again.
     pub(super) hashed: BTreeMap<RelPath, Verified>,
     /// The objects that this session has written over others.
@@ -68,6 +70,7 @@ impl Engine {
                     discovered: Vec::new(),
                     spared: BTreeSet::new(),
                     is_lacking: false,
+                    damaged: None,
                     hashed: BTreeMap::new(),
                     rewritten: BTreeMap::new(),
                     uploaded: Uploads::open(&self.parts.state.join("uploaded.jsonl"), &self.parts.staging)?,

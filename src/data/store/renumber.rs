@@ -4,12 +4,12 @@ use crate::fsutil::{self, Published, StagedDirectory};
 
 use super::super::layout::{Artifact, RAW_FILE};
 use super::super::name::VersionNumber;
-use super::super::walk::Unreadable;
 use super::publish::publish_claimed;
 use super::{Changes, Store, StoreError};
 
 impl Store {
-    /// Moves a version to a higher, free number: same content, same id, another number.
+    /// Moves a version to a higher, free number: same content, same id, another number. One without readable metadata moves
+    /// as it is.
     ///
     /// A crash in between leaves both, never neither.
     pub fn renumber(
@@ -22,11 +22,9 @@ impl Store {
         if target <= source {
             return Err(refused("the new number is not higher"));
         }
-        let mut metadata = self.metadata(artifact, source)?.map_err(|error| match error {
-            Unreadable::Wrong { source } => StoreError::Metadata { source },
-            Unreadable::File { source } => StoreError::File(source),
-            Unreadable::Absent => refused("the version has no metadata"),
-        })?;
+        let Ok(mut metadata) = self.metadata(artifact, source)? else {
+            return self.move_unreadable(artifact, source, target);
+        };
         metadata.version = target;
 
         let directory = self.begin(artifact, "renumber")?;
@@ -45,5 +43,21 @@ impl Store {
         self.take_version(&mut changes, source)?;
         self.settle(&mut changes)?;
         Ok(changes)
+    }
+
+    /// Moves what nobody can read as it is: it makes way, and is nobody's but the person's who put it there.
+    fn move_unreadable(
+        &self,
+        artifact: &Artifact,
+        source: VersionNumber,
+        target: VersionNumber,
+    ) -> Result<Changes, StoreError> {
+        let directory = self.begin(artifact, "renumber")?;
+        let (source, target) = (directory.join(source.to_string()), directory.join(target.to_string()));
+        if !fsutil::claim_directory(&target)? {
+            return Err(StoreError::Contended { artifact: artifact.clone() });
+        }
+        fsutil::rename(&source, &target)?;
+        Ok(Changes::none(artifact))
     }
 }

@@ -46,8 +46,10 @@ impl State {
         }
         self.catch_up();
         let left = self.left(None);
+        if left.is_done() {
+            return self.answer_flushes(&left);
+        }
         match outcome {
-            Ok(_) if left.is_done() => self.answer_flushes(&left),
             // Something changed meanwhile.
             Ok(_) => self.schedule.ask(),
             // Waiting does not help; the schedule tries again after any other failure.

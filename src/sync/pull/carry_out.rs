@@ -79,12 +79,17 @@ impl Session<'_> {
             .iter()
             .map(|(path, error)| Failed { path: path.clone(), reason: error.to_string() })
             .collect();
-        match fetched.failures.into_iter().next() {
-            None => Ok(is_settled),
-            Some((_, source)) => {
-                Err(SyncError::Transfers { verb: "downloaded", total: fetched.total, failures, source })
-            }
+        let is_local = fetched.failures.iter().all(|(_, error)| is_local_to_file(error));
+        let is_lacking = |(path, _): &(RelPath, BucketError)| path.file_name() == layout::METADATA_FILE;
+        self.is_lacking |= fetched.failures.iter().any(is_lacking);
+        let Some((_, source)) = fetched.failures.into_iter().next() else { return Ok(is_settled) };
+        let error = SyncError::Transfers { verb: "downloaded", total: fetched.total, failures, source };
+        if !is_local {
+            return Err(error);
         }
+        // It keeps nothing else from being brought here, nor what is here from being sent.
+        self.damaged.get_or_insert(error);
+        Ok(false)
     }
 
     /// Leaves files alone that may be being written to through a mount: their writers would go on with what has no name any

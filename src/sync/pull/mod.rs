@@ -41,12 +41,16 @@ impl Session<'_> {
     /// Pulls what changed; exactly one request if nothing did.
     async fn pull(&mut self, depth: Depth) -> Result<PullReport, SyncError> {
         match self.engine.index.probe(&self.mirror.head().to_probe(self.engine.parts.clock.now())).await? {
-            Probe::Changed(seen) => self.catch_up(seen, depth).await,
+            Probe::Changed(seen) => {
+                let report = self.catch_up(seen, depth).await?;
+                self.damaged.take().map_or(Ok(report), Err)
+            }
             Probe::Unchanged if depth == Depth::Content && !self.mirror.head().is_hydrated => {
                 // An earlier pull left content for later (trap T5): this one asked for it.
                 let shards = self.mirror.head().shards().collect();
                 let head = self.mirror.head().clone();
-                self.reconcile(shards, head, depth).await
+                let report = self.reconcile(shards, head, depth).await?;
+                self.damaged.take().map_or(Ok(report), Err)
             }
             Probe::Unchanged => Ok(PullReport::default()),
         }

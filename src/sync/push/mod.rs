@@ -36,7 +36,9 @@ impl Engine {
 impl Session<'_> {
     /// Pushes what is dirty; exactly one request if nothing is.
     async fn push(&mut self) -> Result<PushReport, SyncError> {
-        self.push_in(ROUNDS_MAX, PushReport::default()).await
+        let report = self.push_in(ROUNDS_MAX, PushReport::default()).await?;
+        // Everything that could be was sent; that others see no new catalog, or this machine not all of theirs, is told.
+        self.damaged.take().map_or(Ok(report), Err)
     }
 
     /// Pushes, and again if there is more than is created at a time, or if the commit met what this cache did not know of:
@@ -79,7 +81,7 @@ impl Session<'_> {
                     return Box::pin(self.push_in(rounds_left, report)).await;
                 }
                 Committed::Partly => return Box::pin(self.push_in(rounds_left, report)).await,
-                Committed::Overtaken if rounds_left > 0 => {
+                Committed::Overtaken if rounds_left > 0 && self.damaged.is_none() => {
                     return Box::pin(self.push_in(rounds_left - 1, report)).await;
                 }
                 Committed::Overtaken | Committed::Wholly => {}

@@ -36,6 +36,55 @@ fn a_push_that_misses_a_shard_writes_it_again() {
     assert_eq!(world.dangling_entries("infra"), Vec::<String>::new());
 }
 
+#[test]
+fn a_damaged_object_keeps_nothing_from_being_sent() {
+    let world = World::namespaced();
+    let (writer, _) = two(&world);
+    world.put_object(&format!("infra/data/swamp/file/{}/first/1/metadata.yaml", writer.model_id("vpc")), "torn");
+    let newcomer = world.machine("infra", "newcomer");
+    newcomer.change("files/mine", "x");
+
+    let told = newcomer.try_push().expect_err("something did not arrive");
+
+    assert!(told.to_string().contains("1 of"), "{told}");
+    assert!(world.object("infra/files/mine").is_some());
+    assert_eq!(newcomer.names(), ["second", "third"]);
+    // What it cannot show it takes from nobody.
+    assert_eq!(world.exported_names("infra"), ["first", "second", "third"]);
+}
+
+#[test]
+fn a_directory_where_others_have_a_file_keeps_nothing_from_being_sent() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    other.change("files/d/mine", "x");
+    writer.change("files/d", "theirs");
+    writer.push();
+    other.change("files/z", "x");
+
+    other.try_push().expect_err("a file cannot be where a directory is");
+
+    assert!(world.object("infra/files/z").is_some());
+    assert_eq!(other.tree().get("files/d/mine").map(Vec::as_slice), Some(&b"x"[..]));
+}
+
+#[test]
+fn what_nobody_can_read_makes_way_for_a_version_of_others() {
+    let world = World::namespaced();
+    let (writer, other) = two(&world);
+    let unread = format!("data/swamp/file/{}/first/2/raw", writer.model_id("vpc"));
+    other.overwrite(&unread, "by hand");
+    writer.put("vpc", "first", "theirs");
+    writer.push();
+    other.change("files/z", "x");
+
+    other.push();
+
+    assert!(world.object("infra/files/z").is_some());
+    assert_eq!(other.read("vpc", "first"), "theirs");
+    assert!(other.tree().iter().any(|(path, content)| path.ends_with("first/3/raw") && content == b"by hand"));
+}
+
 /// Makes the size of a file's entry one that no file has, as a newer swamp might.
 fn spoil_entry(world: &World, index: &str, file: &str) {
     let text = world.object(index).expect("an index");
