@@ -44,6 +44,10 @@ impl Store {
         }
         let mut changes = Changes::none(&artifact);
         changes.written = vec![raw, artifact.path(Part::Metadata(metadata.version))];
+        // Whoever appends publishes the version, also if whoever made it did not get to its pointer.
+        if !artifact.path(Part::Latest).under(&self.root).exists() {
+            self.settle(&mut changes)?;
+        }
         Ok(Saved { metadata, changes })
     }
 
