@@ -10,6 +10,7 @@ use swamp::data::name::{InvalidName, ModelType};
 use swamp::namespace::Namespace;
 use swamp::path::{InvalidPath, RelPath};
 use swamp::repo::Repo;
+use tracing::warn;
 
 use crate::cli::error::CommandError;
 use crate::cli::report::Failed;
@@ -78,13 +79,36 @@ fn resolve_own(repo: &Repo, reference: &str) -> Result<Option<Model>, Failed> {
         return Ok(Some(model));
     }
     if let Some(definition) = find_definition(&definition_roots(repo), reference)? {
-        return Ok(Some(Model {
+        let model = Model {
             type_normalized: definition.model_type.as_str().to_owned(),
             id: definition.id.as_str().to_owned(),
             name: definition.name,
-        }));
+        };
+        for twin in twins(repo, &model)? {
+            let id = &twin.id;
+            warn!(
+                "another model is called `{}`, and nothing defines it; its data is reached by its id {id}",
+                model.name
+            );
+        }
+        return Ok(Some(model));
     }
     if is_id { Ok(None) } else { resolve_stored(repo, reference) }
+}
+
+/// Returns the models whose data says that they have the name of a model that is defined, and that are not defined themselves:
+/// two machines that defined one name before either had pushed made two of it.
+fn twins(repo: &Repo, model: &Model) -> Result<Vec<Model>, Failed> {
+    let Resolution::Ambiguous(models) = repo.catalog()?.resolve_model(repo.namespace(), &model.name)? else {
+        return Ok(Vec::new());
+    };
+    let mut twins = Vec::new();
+    for other in models.into_iter().filter(|other| other.id != model.id && other.name == model.name) {
+        if find_definition(&definition_roots(repo), &other.id)?.is_none() {
+            twins.push(other);
+        }
+    }
+    Ok(twins)
 }
 
 /// Returns the model of ours whose data says that it is meant.

@@ -28,6 +28,12 @@ fn doctor_names_models_that_two_machines_called_the_same(scene: &Scene) {
         assert!(message.contains(&format!("swamp/file/{id}")), "{checks}");
         assert_eq!(ana.get(id, name), name.as_bytes());
     }
+    let got = ["one", "two"].map(|name| ana.run(&["data", "get", "web", name]));
+    let (right, wrong): (Vec<_>, Vec<_>) = got.into_iter().partition(|outcome| outcome.code == Some(0));
+    assert_eq!((right.len(), wrong.len()), (1, 1));
+    for told in [&right[0].stderr, &wrong[0].stderr] {
+        assert!(told.contains("another model is called `web`"), "{told}");
+    }
 }
 
 fn a_name_means_the_model_that_is_defined_so(scene: &Scene) {
