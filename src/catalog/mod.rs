@@ -31,6 +31,7 @@ mod tagged;
 mod upsert;
 mod write;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -50,6 +51,7 @@ pub use tagged::{Statement, Tagged, Tagging};
 pub use upsert::Upserted;
 pub use write::{Applied, NameScan, Scanned};
 
+use crate::fsutil::FileError;
 use error::failed;
 
 /// How many idle read connections are kept for the next reader.
@@ -69,7 +71,7 @@ impl Catalog {
     /// A file of another version is emptied, a damaged one moved aside, both with a message in the log; every namespace
     /// is then incomplete.
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
-        let writer = schema::open(path)?;
+        let writer = schema::open(path).map_err(|error| unwritable(path).map_or(error, CatalogError::File))?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
     }
 
@@ -114,6 +116,12 @@ impl Catalog {
         transaction.commit().map_err(failed(operation))?;
         Ok(outcome)
     }
+}
+
+/// Returns why a file cannot be opened for writing: SQLite says neither which nor why.
+fn unwritable(path: &Path) -> Option<FileError> {
+    let opened = File::options().create(true).truncate(false).write(true).open(path);
+    opened.err().map(FileError::at("open", path))
 }
 
 #[cfg(test)]

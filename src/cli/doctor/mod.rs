@@ -14,6 +14,7 @@ use swamp::repo::Repo;
 use super::context::Context;
 use super::datastore::status::{examine, with_causes};
 use super::mount::MOUNTPOINT;
+use super::output::human_size;
 use super::report::{Failed, Outcome};
 
 /// Check repository, datastore, locks, catalog and this machine
@@ -23,6 +24,9 @@ use super::report::{Failed, Outcome};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  swamp doctor\n  swamp doctor --json")]
 pub(crate) struct DoctorArguments;
+
+/// Less free space than this is too little for anything, in bytes.
+const FREE_BYTES_MIN: u64 = 16 << 20;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,6 +96,7 @@ async fn examine_repository(repo: &Repo, context: &Context, checks: &mut Vec<Che
         checks.push(conditional_writes(repo).await);
         checks.push(global_lock(repo, context).await);
     }
+    checks.push(disk(repo));
     checks.push(catalog(repo));
     checks.push(models(repo));
 }
@@ -145,6 +150,28 @@ async fn global_lock(repo: &Repo, context: &Context) -> Check {
         }
         Err(error) => Check::failed(name, Severity::Error, with_causes(&error), error.hint()),
     }
+}
+
+/// Whether there is space for what is stored, fetched and written down.
+fn disk(repo: &Repo) -> Check {
+    let name = "disk";
+    let cache = &repo.paths().cache;
+    // What is not there yet is made where its parent is.
+    let place = cache.ancestors().find(|place| place.exists()).unwrap_or(cache);
+    let known = match rustix::fs::statvfs(place) {
+        Ok(known) => known,
+        Err(error) => {
+            let message = format!("`{}` cannot be looked at: {error}", place.display());
+            return Check::failed(name, Severity::Error, message, None);
+        }
+    };
+    let free = known.f_bavail.saturating_mul(known.f_frsize);
+    let message = format!("{} free for the cache at {}", human_size(free), cache.display());
+    if free >= FREE_BYTES_MIN && known.f_ffree != 0 {
+        return Check::passed(name, message);
+    }
+    let hint = "free some space on this disk: nothing can be stored, fetched or pushed without".to_owned();
+    Check::failed(name, Severity::Error, message, Some(hint))
 }
 
 fn catalog(repo: &Repo) -> Check {
