@@ -102,9 +102,20 @@ impl Watermark {
         !self.state().held.is_empty()
     }
 
-    /// Whether a file may be being written to: its directory is held.
+    /// Whether a file may be being written to: its directory is held. While another process holds directories, which may have
+    /// begun to after we did what we do, that may be any.
     pub fn is_in_use(&self, file: &RelPath) -> bool {
-        self.state().held.contains_key(&file.parent())
+        let mut state = self.state();
+        if state.attendance.is_none() && !self.is_alone(&mut state) {
+            return true;
+        }
+        state.held.contains_key(&file.parent())
+    }
+
+    /// Whether no other process holds directories; not, if that cannot be told.
+    fn is_alone(&self, state: &mut State) -> bool {
+        let lock = fsutil::lock_exclusively(&self.path.with_extension("lock"));
+        lock.is_ok_and(|_lock| self.notice_absence(state).unwrap_or(false))
     }
 
     /// Returns the directories that are held.

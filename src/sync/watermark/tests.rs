@@ -230,6 +230,20 @@ fn a_push_that_began_before_the_first_hold_does_not_clear_it() {
 }
 
 #[test]
+fn what_another_process_may_hold_is_in_use() {
+    let (root, watermark) = fresh();
+    let other = open(&root);
+    let hold = watermark.hold(&path("a")).expect("held");
+
+    assert!(watermark.is_in_use(&path("a/x")) && !watermark.is_in_use(&path("b/x")));
+    assert!(other.is_in_use(&path("a/x")) && other.is_in_use(&path("b/x")));
+    drop(hold);
+    assert!(watermark.leave().expect("left"));
+
+    assert!(!other.is_in_use(&path("a/x")) && !watermark.is_in_use(&path("a/x")));
+}
+
+#[test]
 fn one_process_holds_at_a_time() {
     let (root, watermark) = fresh();
     watermark.attend().expect("attending");
