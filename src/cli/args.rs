@@ -32,7 +32,8 @@ Start here:
   swamp query 'tags.env == \"prod\"'                       find data in every namespace
   swamp mount                                            all of it as files below /mnt/swamp
 
-Exit status: 0 done, 1 failed, 2 usage or configuration, 75 try again later (locked or unreachable), 130 interrupted.";
+Exit status: 0 done, 1 failed, 2 usage or configuration, 75 try again later (locked, unreachable, disk full),
+130 interrupted.";
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
