@@ -122,9 +122,19 @@ impl Failure for SyncError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Transfers { source, .. } => {
-                source.hint().or_else(|| Some("run the command again; it continues where it stopped".to_owned()))
-            }
+            Self::Transfers { verb, source, .. } => source.hint().or_else(|| {
+                let advice = match (*verb, source.kind()) {
+                    ("downloaded", Kind::Corrupt | Kind::Invalid) => {
+                        "everything else was exchanged; put the object right in the datastore, or delete its version with \
+                         `swamp data delete` on a machine that has it"
+                    }
+                    ("downloaded", Kind::Unavailable) => {
+                        "everything else was exchanged; move away what is in that place here, and run the command again"
+                    }
+                    _ => "run the command again; it continues where it stopped",
+                };
+                Some(advice.to_owned())
+            }),
             Self::Foreign { source, .. } => source.hint(),
             Self::Deadline { .. } => {
                 Some("run it again, or allow more with `--timeout` or SWAMP_DATASTORE_SYNC_TIMEOUT_MS".to_owned())

@@ -47,10 +47,16 @@ fn a_damaged_object_keeps_nothing_from_being_sent() {
     let told = newcomer.try_push().expect_err("something did not arrive");
 
     assert!(told.to_string().contains("1 of"), "{told}");
+    assert!(told.hint().is_some_and(|hint| hint.contains("`swamp data delete`")), "{told:?}");
     assert!(world.object("infra/files/mine").is_some());
     assert_eq!(newcomer.names(), ["second", "third"]);
     // What it cannot show it takes from nobody.
     assert_eq!(world.exported_names("infra"), ["first", "second", "third"]);
+    // What the error says helps.
+    writer.delete("vpc", "first");
+    writer.push();
+    newcomer.push();
+    assert_eq!(world.exported_names("infra"), ["second", "third"]);
 }
 
 #[test]
@@ -62,7 +68,8 @@ fn a_directory_where_others_have_a_file_keeps_nothing_from_being_sent() {
     writer.push();
     other.change("files/z", "x");
 
-    other.try_push().expect_err("a file cannot be where a directory is");
+    let told = other.try_push().expect_err("a file cannot be where a directory is");
+    assert!(told.hint().is_some_and(|hint| hint.contains("move away what is in that place")), "{told:?}");
 
     assert!(world.object("infra/files/z").is_some());
     assert_eq!(other.tree().get("files/d/mine").map(Vec::as_slice), Some(&b"x"[..]));
